@@ -97,7 +97,7 @@ class Scheduler(PersistentScheduler):
 
 _importable = list(sys.path)
 app = Portal("permatoken", task_cls=Job)
-sys.path[:] = _importable  # without the working directory, which Celery has put in front
+sys.path[:] = _importable  # without the working directory, which Celery puts in front
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 

@@ -278,10 +278,9 @@ def forget_digests(*, by: Actor, at: datetime) -> int:
             found, after = _forget_some(deleted.filter(pk__gt=after), by=by, at=at)
             forgotten += found
     ended = OldSecret.objects.filter(Q(ends_at__lte=until) | Q(token__deleted_at__lte=until))
-    with transaction.atomic():
-        old = ended.delete()[0]
-        _record_forgotten(old, by=by, at=at)
-    return forgotten + old
+    while found := _forget_old_secrets(ended, by=by, at=at):
+        forgotten += found
+    return forgotten
 
 
 @transaction.atomic
@@ -294,6 +293,15 @@ def _forget_some(deleted: QuerySet[Any], *, by: Actor, at: datetime) -> tuple[in
     found = chosen.update(digest=None, pepper=None)
     _record_forgotten(found, by=by, at=at)
     return found, due[-1].pk if len(due) == FORGOTTEN_AT_ONCE else None
+
+
+@transaction.atomic
+def _forget_old_secrets(ended: QuerySet[OldSecret], *, by: Actor, at: datetime) -> int:
+    """Delete some of them, and return how many."""
+    some = list(ended.order_by("pk").values_list("pk", flat=True)[:FORGOTTEN_AT_ONCE])
+    found = OldSecret.objects.filter(pk__in=some).delete()[0]
+    _record_forgotten(found, by=by, at=at)
+    return found
 
 
 def _record_forgotten(number: int, *, by: Actor, at: datetime) -> None:

@@ -19,7 +19,13 @@ from django.conf import settings
 from config.command_line import probe
 from config.env.start import WRONG_SETTING, load_settings
 from config.launcher import servers
-from config.launcher.preflight import DiskFull, NotReady, check_port, make_data_dir
+from config.launcher.preflight import (
+    DiskFull,
+    NotReady,
+    WrongSetting,
+    check_port,
+    make_data_dir,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 USAGE = """Usage: permatoken ROLE [OPTION …]
@@ -67,6 +73,7 @@ def _web(options: Options) -> int:
 
 
 def _worker(options: Options) -> int:
+    _refuse_folder_of_other_code()
     _look_at_settings()
     if os.geteuid() == 0:
         os.environ.setdefault("PYTHONWARNINGS", servers.NO_WARNING_OF_ROOT)
@@ -74,6 +81,7 @@ def _worker(options: Options) -> int:
 
 
 def _beat(options: Options) -> int:
+    _refuse_folder_of_other_code()
     _look_at_settings()
     return _become([*servers.beat(), *options])
 
@@ -90,6 +98,19 @@ def _migrate(options: Options) -> int:
 
 def _manage(options: Options) -> int:
     return _become(_command(*options))
+
+
+def _refuse_folder_of_other_code() -> None:
+    """Celery imports from the folder that it is started in before any other. Raises
+    `WrongSetting` if it would find there, in another release perhaps, what is ours."""
+    here = Path.cwd()
+    own = [path.parent.name for path in ROOT.glob("*/__init__.py")]
+    found = [name for name in own if (here / name).is_dir() or (here / f"{name}.py").exists()]
+    if found and not here.samefile(ROOT):
+        raise WrongSetting(
+            f"{here} has code of its own by the name {found[0]}, which would be run instead of the "
+            "portal's. Start this in another folder."
+        )
 
 
 def _look_at_settings() -> None:

@@ -22,7 +22,7 @@ NONE = "none"
 """Of addresses that are none of the portal's."""
 ANSWERED_IN_FRONT = (*PROBES, "/metrics")
 COUNTED_IN_FRONT = ("/iam/auth/verify", "/iam/auth/introspect")
-"""Have a counter and a line of their own, whoever answers."""
+"""Have a counter and a line of their own, whether memory, the database or Django answers."""
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 Handler = Callable[[HttpRequest], HttpResponse]
 

@@ -5,20 +5,24 @@ sent: whether there is such a token, and whether the secret is its own, only the
 """
 
 import json
+from codecs import BOM_UTF8
+from http import HTTPStatus
 from io import BytesIO
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from apitokens import keys
-from apitokens.api.introspect import KEY_BEGINS, MOST_FIELDS
+from apitokens.api.introspect import KEY_BEGINS, MOST_FIELDS, alone
 from apitokens.api.responses import GOOD
 from apitokens.cache.token_caches import TOKENS
 from apitokens.verification.authorization_header import named_token, token_in_basic
 from apitokens.verification.refusals import Refusal, Refused
 
 USER_ID = "X-Auth-User-Id"
+UNENCRYPTED = "https_required"
+"""The one refusal with 403 for which nobody has looked at the secret."""
 TOLD_TO_HOLDERS = (Refusal.EXPIRED, Refusal.DELETED, Refusal.ISSUER_INACTIVE, Refusal.ROTATED)
-"""Refusals of somebody who has the right secret. So are all with 403."""
+"""Refusals of somebody who has the right secret. So are all with 403 but one."""
 
 
 def ids_in_question(environ: dict[str, Any], *, endpoint: str) -> dict[str, int | None]:
@@ -47,7 +51,8 @@ def issuer_known(
     if result == GOOD:
         told = dict(headers).get(USER_ID) or (json.loads(body)["sub"] if body else None)
         return int(told) if told else None
-    if token_id is None or not (status == 403 or result in TOLD_TO_HOLDERS):
+    is_holder = status == HTTPStatus.FORBIDDEN and result != UNENCRYPTED
+    if token_id is None or not (is_holder or result in TOLD_TO_HOLDERS):
         return None
     verified = getattr(TOKENS.find(token_id), "verified", None)
     return getattr(verified, "user_id", None)
@@ -59,10 +64,11 @@ def _fields(environ: dict[str, Any]) -> dict[str, str]:
     if not isinstance(stream, BytesIO):
         return {}
     try:
-        found = parse_qs(stream.getvalue().decode(errors="replace"), max_num_fields=MOST_FIELDS)
+        text = stream.getvalue().removeprefix(BOM_UTF8).decode(errors="replace")
+        found = parse_qs(text, max_num_fields=MOST_FIELDS)
     except ValueError:
         return {}
-    return {name: texts[0].strip() for name, texts in found.items() if len(texts) == 1}
+    return {name: alone(texts[0]) for name, texts in found.items() if len(texts) == 1}
 
 
 def named_verifier(header: str) -> int | None:

@@ -57,16 +57,7 @@ def new_folder(parent: Path, name: str) -> Iterator[Path]:
     backup at a time; what another has left that was interrupted is swept away. Raises
     `BackupError`."""
     final, draft = parent / name, _draft(parent / name)
-    try:
-        parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = (parent / f".{PREFIX}lock").open("w")
-    except OSError as error:
-        raise BackupError(f"{parent} can't be written to: {error.strerror}.") from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise BackupError(f"Another backup into {parent} is running.") from None
+    with _alone(parent):
         if final.exists():
             raise BackupError(f"{final} is there already: nothing is written over.")
         for left in parent.glob(_draft(parent / f"{PREFIX}*").name):
@@ -80,6 +71,22 @@ def new_folder(parent: Path, name: str) -> Iterator[Path]:
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)
             raise
+
+
+@contextlib.contextmanager
+def _alone(parent: Path) -> Iterator[None]:
+    """Nobody else makes or deletes a backup in this folder meanwhile. Raises `BackupError`."""
+    try:
+        parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = (parent / f".{PREFIX}lock").open("w")
+    except OSError as error:
+        raise BackupError(f"{parent} can't be written to: {error.strerror}.") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise BackupError(f"Another backup into {parent} is running.") from None
+        yield
 
 
 def create(path: Path) -> IO[bytes]:
@@ -148,12 +155,14 @@ def secrets_of(name: str) -> str:
 
 def keep_newest(parent: Path, number: int, *, secrets_in: Path | None = None) -> list[Path]:
     """Delete all but so many, and the secrets of those that go, first: they are found by the
-    backup. Returns those that went. What is broken off is swept away like a backup that was."""
-    old = backups_in(parent)[:-number]
-    for folder in old:
-        for file in secrets_in.glob(f"{secrets_of(folder.name)}*") if secrets_in else []:
-            file.unlink()
-        shutil.rmtree(folder.rename(_draft(folder)))
+    backup. Returns those that went. What is broken off is swept away like a backup that was. Raises
+    `BackupError` and `OSError`."""
+    with _alone(parent):
+        old = backups_in(parent)[:-number]
+        for folder in old:
+            for file in secrets_in.glob(f"{secrets_of(folder.name)}*") if secrets_in else []:
+                file.unlink()
+            shutil.rmtree(folder.rename(_draft(folder)))
     return old
 
 

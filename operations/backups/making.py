@@ -26,6 +26,8 @@ class Made(NamedTuple):
     counts: dict[str, int]
     deleted: list[Path]
     """Older backups that went."""
+    left_over: str
+    """Why older ones that were to go are still there; "" if they are not."""
 
 
 def engine() -> ModuleType:
@@ -52,8 +54,12 @@ def back_up(
     with archive.new_folder(into, name) as folder:
         counts = _fill(folder, at, lock)
         secrets = _write_secrets(secrets_into, name, lock) if secrets_into else None
-    deleted = archive.keep_newest(into, keep, secrets_in=secrets_into) if keep else []
-    return Made(into / name, secrets, counts, deleted)
+    deleted, left_over = list[Path](), ""
+    try:
+        deleted = archive.keep_newest(into, keep, secrets_in=secrets_into) if keep else []
+    except (OSError, BackupError) as error:  # there is a backup all the same
+        left_over = str(error)
+    return Made(into / name, secrets, counts, deleted, left_over)
 
 
 def migrations() -> list[str]:

@@ -22,6 +22,8 @@ _EXTENSIONS = ("--extension=pg_trgm", "--extension=plpgsql")
 role's to make."""
 _WIPE = """
 SET client_min_messages = warning;
+SET statement_timeout = 0;
+SET lock_timeout = 0;
 DO $$
 DECLARE
     found text;

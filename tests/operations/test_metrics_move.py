@@ -14,8 +14,9 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import Membership
+from accounts.throttling.threads import SHARES
 from apitokens.usage.flusher import UsageFlusher
-from config.database.places import MOST, places
+from config.database.places import places
 from notifications.email import delivery
 from notifications.models import State
 from notifications.tasks import deliver_mails
@@ -85,7 +86,7 @@ def loses_the_database(scene: Scene) -> None:
 
 def has_no_place_left(scene: Scene) -> None:
     with ExitStack() as waiting:
-        for _each in range(MOST):
+        for _each in range(SHARES.with_database):
             waiting.enter_context(places.take(is_patient=False))
         patient = Client(raise_request_exception=False)
         assert patient.get(reverse("account_login")).status_code == 503

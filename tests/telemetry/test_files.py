@@ -133,7 +133,7 @@ def test_disk_that_refuses_stops_nobody_and_loses_nothing(tmp_path: Path) -> Non
 
 
 def test_full_disk_loses_nothing_of_processes_that_are_gone(tmp_path: Path) -> None:
-    """And whoever asks is answered: what cannot be moved together is read where it is."""
+    """And `/metrics` is answered: what cannot be moved together is read where it is."""
     process = Process(tmp_path)
     process.count(3)
     process.kill()

@@ -73,6 +73,9 @@ class Command(BaseCommand):
         self._note(began)
         for folder in made.deleted:
             self.stdout.write(f"Deleted {folder}.")
+        if made.left_over:
+            words = f"Older backups could not be deleted: {made.left_over}"
+            self.stderr.write(self.style.WARNING(words))
         if made.secrets:
             self.stdout.write(f"Peppers and SECRET_KEY are in {made.secrets}. Keep it apart.")
         else:

@@ -202,6 +202,18 @@ def test_process_that_knows_the_secret_of_before_does_not_bring_it_back(
     assert answer(old, now) is Refusal.ROTATED
 
 
+def test_many_old_secrets_are_forgotten_in_parts(
+    user: Membership, issue: Issue, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(token_services, "FORGOTTEN_AT_ONCE", 2)
+    for _each in range(3):
+        rotate(issue(user).token, at=now, grace=Grace.HOUR)
+    later = now + HOUR + portal.TOKEN_DIGEST_RETENTION
+    assert token_services.forget_digests(by=SYSTEM, at=later) == 3
+    events = AuditEvent.objects.filter(kind="token.digests_purged").order_by("pk")
+    assert [event.details["count"] for event in events] == [2, 1]
+
+
 def test_digest_goes_ninety_days_after_the_end(
     user: Membership, issue: Issue, now: datetime
 ) -> None:

@@ -91,6 +91,17 @@ def test_nothing_is_imported_from_the_folder_that_it_is_called_in(
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("role", ["worker", "beat"])
+def test_celery_is_not_started_beside_other_code(role: str, migrated: Path, tmp_path: Path) -> None:
+    """It would import that, whatever the environment says."""
+    (tmp_path / "config").mkdir()
+
+    done = call(role, migrated, folder=str(tmp_path))
+
+    assert done.returncode == 2
+    assert f"{tmp_path} has code of its own by the name config" in done.stderr
+
+
 def test_help_is_no_failure(data_dir: Path) -> None:
     done = call("--help", data_dir)
 

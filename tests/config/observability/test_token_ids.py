@@ -25,6 +25,7 @@ from config.fast_path.shortcut import shortcut
 from config.logs.formats import FACTS, JSONLines, TextLines
 from config.observability import lines
 from config.observability.requests import observe_requests
+from config.observability.sent_ids import issuer_known
 from config.server.bodies import read_bodies
 from telemetry import files
 from tests.config.fast_path.test_verify import kept_connection
@@ -145,6 +146,25 @@ def test_good_ones_are_named_where_all_are_told(
             "token": key.id,
             "verifier": verifier.verifier.pk,
         }
+
+
+def test_nobody_is_named_for_a_secret_that_was_not_looked_at(
+    told: Told, user: Membership, issue: Issue
+) -> None:
+    key = issue(user).key
+    told(VERIFY, f"APIKey {key.spell()}", QUERY_STRING="account=1")  # it is in memory now
+    facts: dict[str, Any] = {"token_id": key.id, "status": 403, "headers": [], "body": b""}
+    assert issuer_known(result="role_too_low", **facts) == user.user_id
+    assert issuer_known(result="https_required", **facts) is None
+
+
+@pytest.mark.parametrize("text", ["\ufefftoken={}", "token=%E2%80%8B{}", "token=%20{}%C2%A0"])
+def test_token_is_found_where_introspection_finds_it(
+    told: Told, expired: Key, verifier: IssuedVerifier, text: str
+) -> None:
+    known, body = verifier.key.spell("_"), text.format(expired.spell("_"))
+    line = told(INTROSPECT, f"Bearer {known}", body, CONTENT_TYPE=FORM)
+    assert (line["code"], line["token"]) == ("inactive", expired.id)
 
 
 def form(key: Key, **more: str) -> str:

@@ -119,6 +119,19 @@ def test_secrets_go_with_the_backup_that_they_belong_to(
 
 
 @pytest.mark.django_db(transaction=True)
+def test_backup_counts_where_an_older_one_cannot_go(tmp_path: Path, now: datetime) -> None:
+    to, apart = tmp_path / "backups", tmp_path / "safe"
+    first = making.back_up(into=to, at=now, secrets_into=apart, keep=1)
+    in_the_way = apart / f"{archive.secrets_of(first.folder.name)}.kept"
+    in_the_way.mkdir()
+
+    second = making.back_up(into=to, at=now + timedelta(hours=1), secrets_into=apart, keep=1)
+
+    assert archive.backups_in(to) == [first.folder, second.folder]
+    assert in_the_way.name in second.left_over
+
+
+@pytest.mark.django_db(transaction=True)
 def test_secrets_that_are_encrypted_are_never_written_in_clear(
     tmp_path: Path, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
