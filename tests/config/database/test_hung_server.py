@@ -18,7 +18,6 @@ import psutil
 import pytest
 
 from apitokens import keys
-from config.server.probes import SECONDS
 from tests import services
 from tests.launcher.portal import wait_until
 from tests.portal import GRANIAN, served_portal, shell
@@ -26,8 +25,9 @@ from tests.portal import GRANIAN, served_portal, shell
 THREADS = 4
 """The fewest that may be set."""
 CALLERS = 4 * THREADS
-ANSWERED_WITHIN = 5 * SECONDS
-"""On a busy machine. What waits for the database does so for longer, and this is no benchmark."""
+ANSWERED_WITHIN = 9.0
+"""Seconds. The answer comes after 1.8 but for what a busy machine adds; without it a probe waits
+for the connection, which gives up after ten."""
 
 
 @contextmanager
@@ -83,6 +83,12 @@ def probe(url: str) -> tuple[int, float]:
     return status, time.monotonic() - began
 
 
+def assert_probes_are_answered(url: str) -> None:
+    for path, expected in (("/livez", 200), ("/readyz", 503)):
+        status, took = probe(f"{url}{path}")
+        assert (status, took < ANSWERED_WITHIN) == (expected, True), (path, took)
+
+
 @pytest.mark.long
 def test_probes_are_answered_with_few_threads_while_the_database_hangs(tmp_path: Path) -> None:
     server = (*GRANIAN, "--blocking-threads", str(THREADS), "config.wsgi:application")
@@ -93,10 +99,9 @@ def test_probes_are_answered_with_few_threads_while_the_database_hangs(tmp_path:
         with (
             served_portal(tmp_path / "data", server=server, **settings) as portal,
             hung(database_url),
-            crowd(portal.url) as answered,
         ):
-            wait_until(lambda: answered[503] > 0)  # all that may wait for the database do
-            for _each in range(3):
-                for path, expected in (("/livez", 200), ("/readyz", 503)):
-                    status, took = probe(f"{portal.url}{path}")
-                    assert (status, took < ANSWERED_WITHIN) == (expected, True), (path, took)
+            assert_probes_are_answered(portal.url)
+            with crowd(portal.url) as answered:
+                wait_until(lambda: answered[503] > 0)  # all that may wait for the database do
+                for _each in range(3):
+                    assert_probes_are_answered(portal.url)
