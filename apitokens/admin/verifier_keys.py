@@ -30,7 +30,6 @@ class VerifierKeyAdmin(ListAdmin):
     list_display_links = ["id", "name"]
     search_fields = ["name", "id__exact"]
     ordering = ["-created_at", "-pk"]
-    raw_id_fields = ["service"]
 
     def get_fields(self, request: HttpRequest, obj: VerifierKey | None = None) -> Any:
         known = ["id", "name", "service", "state", "created", "last_usage", "last_used_address"]
@@ -38,6 +37,16 @@ class VerifierKeyAdmin(ListAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: VerifierKey | None = None) -> Any:
         return self.get_fields(request, obj) if obj else []
+
+    def get_form(
+        self, request: Any, obj: Any | None = None, change: bool = False, **facts: Any
+    ) -> Any:
+        """A service is chosen here, and changed on its own page alone."""
+        form: Any = super().get_form(request, obj, change, **facts)
+        if "service" in form.base_fields:
+            widget = form.base_fields["service"].widget
+            widget.can_change_related = widget.can_delete_related = widget.can_view_related = False
+        return form
 
     def has_change_permission(self, request: HttpRequest, obj: VerifierKey | None = None) -> bool:
         return False
