@@ -99,9 +99,8 @@ def test_probes_are_answered_with_few_threads_while_the_database_hangs(tmp_path:
         with (
             served_portal(tmp_path / "data", server=server, **settings) as portal,
             hung(database_url),
+            crowd(portal.url) as answered,
         ):
-            assert_probes_are_answered(portal.url)
-            with crowd(portal.url) as answered:
-                wait_until(lambda: answered[503] > 0)  # all that may wait for the database do
-                for _each in range(3):
-                    assert_probes_are_answered(portal.url)
+            wait_until(lambda: answered[503] > 0)  # all that may wait for the database do
+            for _each in range(3):
+                assert_probes_are_answered(portal.url)
