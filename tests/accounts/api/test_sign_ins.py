@@ -105,7 +105,7 @@ def test_list_costs_the_same_for_many_as_for_few(
     for _time in range(4):
         log_in(user.user.email, "wrong")
     MembershipFactory.create_batch(5, account=user.account)
-    # One to authenticate; two for each of four parts (successful or not, in the account or
-    # outside), how many there are and the latest; these events.
-    with django_assert_num_queries(13):
+    # One to authenticate; the people of the account; two for each of four parts (successful or not,
+    # in the account or outside), how many there are and the latest; these events.
+    with django_assert_num_queries(11):
         assert len(listed(client)) == 5
