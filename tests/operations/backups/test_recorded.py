@@ -32,7 +32,7 @@ def back_up(monkeypatch: pytest.MonkeyPatch, folder: Path, act: Callable[..., An
 
 
 def made(**_facts: Any) -> Made:
-    return Made(Path("folder"), None, {"tokens": 1}, [])
+    return Made(Path("folder"), None, {"tokens": 1}, [], "")
 
 
 def not_made(**_facts: Any) -> Made:
