@@ -6,6 +6,7 @@ any size are encrypted as they are read.
 
 import base64
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +19,10 @@ from operations.backups.archive import BackupError, create
 SUFFIX = ".age"
 SHORTEST = 12
 """Characters of a passphrase."""
+TOO_MUCH_WORK = "Excessive work"
+"""How age begins to say that a passphrase costs more than it takes upon itself."""
+TRIES, PAUSE = 20, 0.5
+"""Of a passphrase on a machine that seems too slow, and seconds between them."""
 
 
 class Lock(NamedTuple):
@@ -74,14 +79,33 @@ def identities_for(
         if wrapped_key:
             if not passphrase:
                 raise BackupError("It is encrypted: name the file of its passphrase.")
-            opened = pyrage.passphrase.decrypt(base64.b64decode(wrapped_key), passphrase)
-            identity = opened.decode()
+            identity = _unwrapped(base64.b64decode(wrapped_key), passphrase).decode()
         lines = [line for line in identity.splitlines() if line.startswith("AGE-SECRET-KEY-")]
         if not lines:
             raise BackupError("It is encrypted: name the file of an identity of age.")
         return [pyrage.x25519.Identity.from_str(line.strip()) for line in lines]
     except (pyrage.DecryptError, pyrage.IdentityError):
         raise BackupError("The passphrase or the identity is wrong.") from None
+
+
+@sensitive_variables()
+def _unwrapped(wrapped: bytes, passphrase: str) -> bytes:
+    """What the passphrase opens. A passphrase costs about a second of the machine that has made the
+    backup, and age opens none that would cost sixteen of this one, which it measures for a moment:
+    a busy machine seems slow. Raises `BackupError` and `pyrage.DecryptError`."""
+    for _each in range(TRIES):
+        try:
+            opened: bytes = pyrage.passphrase.decrypt(wrapped, passphrase)
+        except pyrage.DecryptError as error:
+            if TOO_MUCH_WORK not in str(error):
+                raise
+            time.sleep(PAUSE)
+        else:
+            return opened
+    raise BackupError(
+        "It was encrypted on a machine that is much faster than this one is right now: try again "
+        "when this one has less to do, or on a faster one."
+    )
 
 
 def decrypt(path: Path, target: Path, identities: Sequence[pyrage.x25519.Identity]) -> None:

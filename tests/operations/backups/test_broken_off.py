@@ -1,5 +1,6 @@
 """What is killed, or comes upon a full disk, leaves nothing half-made that counts."""
 
+import base64
 import os
 import re
 import shutil
@@ -12,9 +13,11 @@ from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import pyrage
 import pytest
 
-from operations.backups import archive, making
+from operations.backups import archive, encryption, making
+from operations.backups.archive import BackupError
 from operations.backups.encryption import lock_for
 from tests.disks import fill, mounted
 from tests.operations.backups.test_there_and_back import Place, place
@@ -148,6 +151,53 @@ def test_secrets_that_are_encrypted_are_never_written_in_clear(
     done = making.back_up(into=tmp_path, at=now, lock=lock, secrets_into=tmp_path)
     assert done.secrets is not None
     assert not [each for each in written if b"TOKEN_PEPPERS" in each]
+
+
+@pytest.mark.parametrize("busy_for", [0, 3, encryption.TRIES])
+def test_passphrase_opens_on_a_machine_that_was_busy_for_a_moment(
+    busy_for: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """age measures a machine that is busy as one that is too slow, and says so of each try."""
+    lock = lock_for(passphrase="correct horse battery")
+    assert lock is not None
+    decrypt, left = pyrage.passphrase.decrypt, [busy_for]
+
+    def decrypt_when_there_is_time(wrapped: bytes, passphrase: str) -> bytes:
+        if left[0]:
+            left[0] -= 1
+            raise pyrage.DecryptError("Excessive work parameter for passphrase.\nIt would take…")
+        opened: bytes = decrypt(wrapped, passphrase)
+        return opened
+
+    monkeypatch.setattr(pyrage.passphrase, "decrypt", decrypt_when_there_is_time)
+    monkeypatch.setattr(encryption, "PAUSE", 0)
+    given = {"wrapped_key": lock.wrapped_key, "passphrase": "correct horse battery"}
+    if busy_for < encryption.TRIES:
+        assert encryption.identities_for(**given)
+    else:
+        with pytest.raises(BackupError, match="when this one has less to do"):
+            encryption.identities_for(**given)
+
+
+def test_passphrase_that_costs_too_much_here_is_not_called_wrong(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(encryption, "PAUSE", 0)
+    lock = lock_for(passphrase="correct horse battery")
+    assert lock is not None
+    wrapped = base64.b64decode(lock.wrapped_key)
+    of_a_giant = re.sub(rb"(-> scrypt \S+) \d+", rb"\1 40", wrapped)
+    with pytest.raises(BackupError, match="a machine that is much faster"):
+        encryption.identities_for(
+            wrapped_key=base64.b64encode(of_a_giant).decode(), passphrase="correct horse battery"
+        )
+
+
+def test_wrong_passphrase_is_told_at_once() -> None:
+    lock = lock_for(passphrase="correct horse battery")
+    assert lock is not None
+    with pytest.raises(BackupError, match="The passphrase or the identity is wrong"):
+        encryption.identities_for(wrapped_key=lock.wrapped_key, passphrase="wrong horse battery")
 
 
 # --- Restoring on a disk that is full ------------------------------------------------------------
