@@ -23,6 +23,7 @@ from typing import IO, Any
 from prometheus_client.core import Metric
 
 from telemetry import metrics
+from telemetry.locks import is_held
 
 EVERY_SECONDS = 1.0
 GONE = "gone.json"
@@ -123,7 +124,11 @@ def _read_own() -> Families:
 
 def _add_up_gone(folder: Path) -> None:
     """Move the counts of processes that are gone into one file."""
-    gone = [file for file in folder.glob("*.json") if file.name != GONE and _is_gone(file)]
+    gone = [
+        file
+        for file in folder.glob("*.json")
+        if file.name != GONE and not is_held(file.with_suffix(".lock"))
+    ]
     if not gone:
         return
     together = _add_up([_read(folder / GONE), *map(_read, gone)])
@@ -132,17 +137,6 @@ def _add_up_gone(folder: Path) -> None:
     for file in gone:
         file.unlink(missing_ok=True)
         file.with_suffix(".lock").unlink(missing_ok=True)
-
-
-def _is_gone(file: Path) -> bool:
-    try:
-        with file.with_suffix(".lock").open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return True
-    except OSError:
-        return False
-    return True
 
 
 def _add_up(found: Iterable[Families]) -> Families:

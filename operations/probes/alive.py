@@ -21,6 +21,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from telemetry.locks import is_held
+
 FRESH_SECONDS = 60
 """Beats show themselves each time that they look at the schedule, workers every few seconds."""
 KINDS = ("worker", "beat")
@@ -81,24 +83,12 @@ def _signs(data_dir: Path, kind: str) -> Iterator[Path]:
     """Those of processes of this host that have not ended."""
     own = re.compile(re.escape(_here(kind)) + r"\d+-[0-9a-f]{8}")
     for file in (data_dir / "alive").glob(f"{kind}-*"):
-        if own.fullmatch(file.name) and _is_held(file):
+        if own.fullmatch(file.name) and is_held(file):
             yield file
 
 
 def _here(kind: str) -> str:
     return f"{kind}-{socket.gethostname()}-"
-
-
-def _is_held(file: Path) -> bool:
-    """True while the process that has made it lives."""
-    try:
-        with file.open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True
-    return False
 
 
 def main(words: list[str]) -> int:
