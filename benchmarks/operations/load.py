@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.operations.mix import PARTS as PARTS
 from benchmarks.operations.mix import Mix
 from benchmarks.operations.open_loop import Load, Tally
 from benchmarks.operations.portal import Portal, running

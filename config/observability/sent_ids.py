@@ -22,7 +22,8 @@ USER_ID = "X-Auth-User-Id"
 UNENCRYPTED = "https_required"
 """The one refusal with 403 for which nobody has looked at the secret."""
 TOLD_TO_HOLDERS = (Refusal.EXPIRED, Refusal.DELETED, Refusal.ISSUER_INACTIVE, Refusal.ROTATED)
-"""Refusals of somebody who has the right secret. So are all with 403 but one."""
+"""Refusals that only a holder of the right secret gets. All with 403 are such, too, except for
+`UNENCRYPTED`."""
 
 
 def ids_in_question(environ: dict[str, Any], *, endpoint: str) -> dict[str, int | None]:

@@ -16,7 +16,6 @@ from typing import NamedTuple
 import psycopg
 import pytest
 
-from benchmarks.operations.load import PARTS
 from benchmarks.operations.mix import PATIENCE, Mix
 from benchmarks.operations.open_loop import Load
 from config.launcher import servers
@@ -213,11 +212,7 @@ def test_no_request_fails_while_releases_take_turns(tmp_path: Path) -> None:
         first = f"http://localhost:{webs[0]}"  # where its person signs in
         mix = Mix(first, token=token, account=account, verifier=verifier, issuer=None)
         mix.url = f"http://localhost:{port}"
-        mix.kinds = [
-            kind._replace(part=PARTS[kind.name])  # as under `make load`
-            for kind in mix.kinds
-            if kind.name in ASKERS | OTHERS
-        ]
+        mix.kinds = [kind for kind in mix.kinds if kind.name in ASKERS | OTHERS]
         load = Load(mix, rate=RATE)
         load.start()
         time.sleep(5)
