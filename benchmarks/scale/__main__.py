@@ -33,6 +33,7 @@ def main() -> None:
             DATABASE_URL=database,
             REDIS_URL=stack.enter_context(services.redis()),
             LOG_LEVEL="ERROR",
+            METRICS_TOKEN=server.METRICS,
             DJANGO_SETTINGS_MODULE="config.settings",
         )
         _prepare(options)
@@ -47,7 +48,7 @@ def _prepare(options: argparse.Namespace) -> None:
     from django.core.management import call_command
     from django.utils import timezone
 
-    from benchmarks.scale import seed
+    from benchmarks.scale.data import seed
 
     settings.ALLOWED_HOSTS = ["*"]
     call_command("migrate", verbosity=0, interactive=False)
@@ -62,17 +63,18 @@ def _prepare(options: argparse.Namespace) -> None:
 
 
 def _measure(options: argparse.Namespace) -> int:
-    from benchmarks.scale import measure, plans, report
+    from benchmarks.scale import plans, report, runs
+    from benchmarks.scale.data.seed import Sizes
 
-    found = []
-    for figures in measure.everything(exports=not options.pages_only):
+    found, sizes = [], Sizes().part(options.share)
+    for figures in runs.everything(sizes, only_pages=options.pages_only):
         _say(report.line(figures))
         found.append(figures)
     if options.json:
         report.keep(found, options.json)
     else:
         report.write(found, share=options.share)
-        plans.write(measure.mended())
+        plans.write(runs.mended(sizes))
     above = [figures for figures in found if figures.failures]
     for figures in above:
         _say(f"{figures.who}, {figures.name}: {'; '.join(figures.failures)}")

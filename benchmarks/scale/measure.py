@@ -1,36 +1,16 @@
-"""Measures calls, exports, tasks and commands on a database that is filled: queries, milliseconds
-of the database, rows read, milliseconds in all, and memory."""
+"""Measures one thing on a database that is filled: queries, milliseconds of the database, rows
+read, milliseconds in all, and memory."""
 
-import io
 import json
 import re
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
-from functools import partial
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from django.core.management import call_command
-from django.core.wsgi import get_wsgi_application
 from django.db import connection
-from django.test import Client
-from django.urls import reverse
-from django.utils import timezone
-
-from accounts.authorization.actor import Actor, EntryPoint
-from accounts.models import Membership, User
-from accounts.roles import Role
-from apitokens.expiry import scan as expiry
-from apitokens.keys import Separator
-from apitokens.tokens import services as token_services
-from benchmarks.scale import pages, seed
-from benchmarks.scale.plans import Slowest
-from config.server.responses import send_whole
-from sso.inactivity import services as inactivity
 
 QUICK, RUNS = 0.5, 3
 """What is done within so many seconds is measured so many times; the median counts."""
@@ -40,14 +20,8 @@ READ = """
         (SELECT coalesce(jsonb_object_agg(indexrelname, idx_scan), '{}') FROM pg_stat_user_indexes)
     FROM pg_stat_user_tables
 """
-EXPORT_LINES = 20_000
-"""Lines a second that every export has to reach."""
-FIRST_BYTE = 100
-SCANNED = 3_000
-"""Tokens a second that the scan of expirations has to reach."""
 MOST_MEMORY = 60
 """Megabytes above idle."""
-SEPARATOR: Separator = "_"
 
 
 @dataclass
@@ -86,113 +60,7 @@ class _Recorder:
             self.seconds += time.perf_counter() - began
 
 
-def everything(*, exports: bool = True) -> Iterator[Figures]:
-    """All figures, one after the other."""
-    people = _People()
-    for call in pages.calls(last_page_of_events=99_999):
-        yield _call(people, call)
-    if exports:
-        yield from _exports(people)
-        yield from _commands()
-        yield from _tasks()
-
-
-MENDED = {
-    *("audit log", "audit log, page 300", "audit log, quiet token", "audit log, rare kind"),
-    *("audit log, busy person", "token with 100,000 events", "tokens", "tokens, search"),
-    *("tokens, search of one letter", "tokens, all, last page", "users", "users, search"),
-    *("API: tokens", "API: users", "API: account", "API: logins"),
-    *("apitokens_apitoken", "apitokens_apitoken, search", "accounts_auditevent, search"),
-    *("events, rare kind", "events through a token", "notifications_mail", "people who match"),
-}
-"""Calls whose plans are written down."""
-
-
-def mended() -> Iterator[tuple[str, Callable[[Slowest], object]]]:
-    """Each of these calls, to be run while its statements are listened to."""
-    people = _People()
-    for call in pages.calls(last_page_of_events=99_999):
-        if call.name in MENDED and call.who != pages.PLAIN:
-            yield f"{call.who}: {call.name}", partial(_listened, people.client(call), call.path)
-
-
-def _listened(client: Client, path: str, slowest: Slowest) -> None:
-    def hear(execute: Callable[..., Any], sql: str, params: Any, *rest: Any) -> Any:
-        began = time.perf_counter()
-        try:
-            return execute(sql, params, *rest)
-        finally:
-            slowest.hear(time.perf_counter() - began, sql, params)
-
-    client.get(path)  # plans and templates are known
-    before = _read()
-    with connection.execute_wrapper(hear):
-        client.get(path)
-    slowest.indices = sorted(_read().since(before).scans)
-
-
-class _People:
-    """Who opens the pages: a browser that has signed in, or a token, for each of them."""
-
-    def __init__(self) -> None:
-        self.members = {
-            pages.ADMINISTRATOR: self._of_big(seed.ADMINISTRATOR),
-            pages.PLAIN: self._of_big(seed.MEMBER),
-            pages.OF_FULL: self._administrator(seed.FULL),
-            pages.OF_BUSY: self._administrator(seed.BUSY),
-        }
-        users = {who: member.user for who, member in self.members.items()}
-        users[pages.OPERATOR] = User.objects.get(email=seed.OPERATOR)
-        self.browsers = {who: _signed_in(user) for who, user in users.items()}
-        self.programs = {who: Client(headers=_header(each)) for who, each in self.members.items()}
-
-    def client(self, call: pages.Call) -> Client:
-        return (self.programs if call.is_api else self.browsers)[call.who]
-
-    def _of_big(self, place: int) -> Membership:
-        user_id = seed.FIRST_USER + place
-        return Membership.objects.get(account=seed.BIG, user_id=user_id)
-
-    def _administrator(self, account: int) -> Membership:
-        members = Membership.objects.filter(account=account, role=Role.ADMINISTRATORS)
-        return members.order_by("pk")[0]
-
-
-def _signed_in(user: User) -> Client:
-    browser = Client()
-    browser.force_login(user, "django.contrib.auth.backends.ModelBackend")
-    return browser
-
-
-def _header(member: Membership) -> dict[str, str]:
-    token = token_services.issue(
-        by=Actor.member(member),
-        issuer=member,
-        name="Measuring",
-        role=member.held_role,
-        expires_at=None,
-        at=timezone.now(),
-    )
-    return {"authorization": f"APIKey {token.key.spell(SEPARATOR)}"}
-
-
-def _call(people: _People, call: pages.Call) -> Figures:
-    client = people.client(call)
-
-    def run() -> str:
-        response = client.get(call.path)
-        for _chunk in response if response.streaming else ():
-            pass
-        expected = {call.status} if call.status else {200, 400}
-        return "" if response.status_code in expected else f"status {response.status_code}"
-
-    figures = _measured(call.who, call.name, run, bound=call.bound)
-    if figures.note:
-        figures.failures.append(figures.note)
-    return figures
-
-
-def _measured(
+def measured(
     who: str, name: str, run: Callable[[], str], *, bound: int | None = None, repeat: bool = True
 ) -> Figures:
     if repeat:
@@ -221,14 +89,14 @@ def _measured(
 
 
 def _once(run: Callable[[], str]) -> Figures:
-    recorder, before = _Recorder(), _read()
+    recorder, before = _Recorder(), read_until_now()
     Path("/proc/self/clear_refs").write_text("5")  # the peak of memory begins anew
     idle = _memory("VmRSS")
     began = time.perf_counter()
     with connection.execute_wrapper(recorder):
         note = run()
     wall = time.perf_counter() - began
-    read = _read().since(before)
+    read = read_until_now().since(before)
     return Figures(
         "",
         "",
@@ -260,7 +128,7 @@ class _Read(NamedTuple):
         )
 
 
-def _read() -> _Read:
+def read_until_now() -> _Read:
     """What has been read until now. (A backend tells of its own when asked to.)"""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_stat_force_next_flush()")
@@ -274,106 +142,3 @@ def _memory(name: str) -> float:
     status = Path("/proc/self/status").read_text()
     (line,) = re.findall(rf"^{name}:\s+(\d+) kB$", status, re.MULTILINE)
     return int(line) / 1024
-
-
-def _exports(people: _People) -> Iterator[Figures]:
-    for who, name, view, account, query in (
-        (pages.ADMINISTRATOR, "CSV of the audit log", "accounts:audit_log_file", seed.BIG, ""),
-        (pages.PLAIN, "CSV of the audit log", "accounts:audit_log_file", seed.BIG, ""),
-        (pages.ADMINISTRATOR, "CSV of all tokens", "apitokens:list_file", seed.BIG, "?status=all"),
-        (pages.OF_FULL, "CSV of tokens", "apitokens:list_file", seed.FULL, ""),
-        (pages.OF_BUSY, "CSV of tokens", "apitokens:list_file", seed.BUSY, ""),
-    ):
-        path = reverse(view, kwargs={"account_id": account}) + query
-        yield _export(people.browsers[who], who, name, path)
-
-
-def _export(browser: Client, who: str, name: str, path: str) -> Figures:
-    lines, status = 0, 0
-
-    def run() -> str:
-        nonlocal lines, status
-        response = browser.get(path)
-        lines, status = sum(bytes(chunk).count(b"\n") for chunk in response), response.status_code
-        return ""
-
-    first_byte = min(_first_byte(browser, path) for _time in range(2))  # templates are known
-    figures = _measured(who, name, run, repeat=False)
-    if status != HTTPStatus.OK:
-        figures.failures.append(f"status {status}")
-    rate = lines / figures.wall_ms * 1000
-    figures.note = f"{lines:,} lines, {rate:,.0f} lines/s, first byte {first_byte:.0f} ms"
-    if first_byte > FIRST_BYTE:
-        figures.failures.append(f"first byte after {first_byte:,.0f} ms, bound {FIRST_BYTE}")
-    if lines > EXPORT_LINES and rate < EXPORT_LINES:
-        figures.failures.append(f"{rate:,.0f} lines a second, bound {EXPORT_LINES:,}")
-    return figures
-
-
-def _first_byte(browser: Client, path: str) -> float:
-    """Milliseconds until a web server is given something of a file to send it to a browser."""
-    serve = send_whole(get_wsgi_application())
-    address, _mark, query = path.partition("?")
-    asked: Any = {"PATH_INFO": address, "QUERY_STRING": query, "HTTP_ACCEPT_ENCODING": "gzip"}
-    environ = browser._base_environ(**asked)  # type: ignore[attr-defined]  # not in the stubs
-    begun: list[str] = []
-    began = time.perf_counter()
-    answer: Any = serve(environ, lambda status, *_headers: begun.append(status))
-    next(iter(answer))
-    waited = time.perf_counter() - began
-    if not isinstance(answer, list):
-        answer.close()
-    if begun[-1] != "200 OK":
-        raise RuntimeError(f"{path}: {begun[-1]}")
-    return waited * 1000
-
-
-def _commands() -> Iterator[Figures]:
-    for words in (
-        ("revoke_tokens", "--dry-run", "--unused-for", "90"),
-        ("revoke_tokens", "--dry-run", "--account", str(seed.FULL)),
-        ("send_expiry_notices", "--dry-run"),
-    ):
-        run = partial(_command, words)
-        yield _measured("command", " ".join(words), run, repeat=False)
-
-
-def _command(words: tuple[str, ...]) -> str:
-    printed = _Discarded()
-    call_command(*words, stdout=printed)
-    return f"{printed.lines:,} lines"
-
-
-class _Discarded(io.StringIO):
-    """Counts lines and forgets them, as a terminal does."""
-
-    lines = 0
-
-    def write(self, text: str) -> int:
-        self.lines += text.count("\n")
-        return len(text)
-
-
-def _tasks() -> Iterator[Figures]:
-    by, at = Actor.operator(through=EntryPoint.SYSTEM), timezone.now()
-
-    rate = 0.0
-
-    def scan() -> str:
-        nonlocal rate
-        began = time.perf_counter()
-        done = expiry.scan(at=at)
-        rate = done.tokens / (time.perf_counter() - began)
-        return f"{done.tokens:,} tokens, {done.notices:,} decisions, {rate:,.0f} tokens/s"
-
-    def watch() -> str:
-        return f"{inactivity.enforce_policies(by=by, at=at):,} people"
-
-    yield _measured("task", "watch absences, first", watch, repeat=False)
-    yield _measured("task", "watch absences, nothing to do", watch, repeat=False)
-    scanned = _measured("task", "scan expirations", scan, repeat=False)
-    if rate < SCANNED:
-        scanned.failures.append(f"{rate:,.0f} tokens a second, bound {SCANNED:,}")
-    yield scanned
-    forget = lambda: f"{token_services.forget_digests(by=by, at=at + timedelta(days=1)):,} digests"  # noqa: E731
-    yield _measured("task", "forget digests", forget, repeat=False)

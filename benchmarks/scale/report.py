@@ -83,7 +83,7 @@ def _version() -> str:
 HEAD = """# How the cost grows with the data
 
 `make bench-scale` writes this file. {day}, {machine}, PostgreSQL {postgresql}, {share:g} of the
-data that `seed.py` names. {above} of {number} figures are above their bound. The load of the
+data that `data/seed.py` names. {above} of {number} figures are above their bound. The load of the
 machine was {load:.0f} at the end: times can be compared where it was 1, rows and queries always.
 
 Left of an arrow, where all data were measured, stands the same figure before counts, pages and

@@ -12,6 +12,8 @@ from pathlib import Path
 from tests import services
 
 DEBIAN = Path("/usr/lib/postgresql")
+METRICS = "measuring-the-metrics-of-this-portal"
+"""The value of METRICS_TOKEN."""
 OWNER = "postgres"
 """Who runs it if we are root, as whom PostgreSQL refuses to run."""
 

@@ -1,9 +1,21 @@
 """What is measured: every list and page whose cost could grow with the data, and its bound."""
 
-from typing import NamedTuple
-
 from accounts.roles import Role
-from benchmarks.scale.seed import (
+from benchmarks.scale.asked import singles
+from benchmarks.scale.asked.calls import (
+    ADMINISTRATOR,
+    OF_BUSY,
+    OF_FULL,
+    OPERATOR,
+    OPERATORS_PAGE,
+    OPERATORS_SEARCH,
+    PAGE,
+    PLAIN,
+    SEARCH,
+    SORTED,
+    Call,
+)
+from benchmarks.scale.data.seed import (
     BIG,
     BUSY,
     FIRST_TOKEN,
@@ -12,32 +24,11 @@ from benchmarks.scale.seed import (
     HASTY,
     QUIET_TOKEN,
     TOKEN_WITH_HISTORY,
+    Sizes,
 )
 
-ADMINISTRATOR, PLAIN, OF_FULL, OF_BUSY, OPERATOR = (
-    *("Administrator", "member", "Administrator of 100,000 active"),
-    *("Administrator of 10,000 active", "operator"),
-)
-PAGE, SEARCH, OPERATORS_PAGE, OPERATORS_SEARCH = 50, 150, 100, 300
-"""Milliseconds of the database, alone on two cores."""
-SORTED = 150
-"""Of lists in an order that no index has: they sort all that the filters find, and are not held to
-the bound of other pages (docs/operations/limits.md)."""
 
-
-class Call(NamedTuple):
-    """An address that a person opens, or calls with their API token, and its bound. None: what
-    grows is told in docs/operations/limits.md."""
-
-    who: str
-    name: str
-    path: str
-    bound: int | None = PAGE
-    is_api: bool = False
-    status: int = 200
-
-
-def calls(last_page_of_events: int) -> list[Call]:
+def calls(sizes: Sizes, *, last_page_of_events: int = 99_999) -> list[Call]:
     """All calls. The pages that a query finds are asked for by number, as people do."""
     big, full, busy = (f"/accounts/{each}" for each in (BIG, FULL, BUSY))
     token, quiet = FIRST_TOKEN + TOKEN_WITH_HISTORY, FIRST_TOKEN + QUIET_TOKEN
@@ -154,4 +145,4 @@ def calls(last_page_of_events: int) -> list[Call]:
         ("events of a user", f"{events}?user__id__exact={hasty}"),
     ):
         add(OPERATOR, name, path, OPERATORS_PAGE)
-    return found
+    return [*found, *singles.calls(sizes)]

@@ -14,13 +14,16 @@ from typing import NamedTuple
 
 from django.db import connection
 
+from accounts.email_addresses import SERVICE_ACCOUNTS
 from accounts.models import Account, User
 from accounts.random_ids import draw_id
 from apitokens import keys
 from apitokens.peppers import current_pepper
+from benchmarks.scale.data import rest
 
 FIRST_USER = 100_000_000
 FIRST_TOKEN = 100_000_000
+FIRST_VERIFIER = 100_001
 BIG, FULL, BUSY = 1, 2, 3
 """Accounts: of many people, deleted tokens and events; of as many active tokens as one may have; of
 10,000 active tokens and some that have expired."""
@@ -62,6 +65,15 @@ class Sizes(NamedTuple):
     addresses: int = 50_000
     invitations: int = 20_000
     connections: int = 101
+    sessions: int = 200_000
+    sessions_of_one: int = 200
+    token_families: int = 50_000
+    services: int = 2_000
+    services_of_portal: int = 20
+    services_of_big: int = 50
+    verifiers: int = 1_000
+    service_accounts: int = 100
+    assertions: int = 50_000
 
     def part(self, share: float) -> "Sizes":
         sizes = Sizes(*(max(1, round(number * share)) for number in self))
@@ -81,6 +93,7 @@ def fill(sizes: Sizes, *, at: datetime) -> None:
         "people": PEOPLE_OF_OTHERS,
         "member": MEMBER,
         "hasty": HASTY,
+        "service_accounts_at": SERVICE_ACCOUNTS,
         "digest": bytes(keys.DIGEST_BYTES),
         "pepper": current_pepper(),
     }
@@ -126,7 +139,8 @@ NEXT_ID = """
 """
 NOT_COUNTED = (
     *("notifications_mail", "accounts_user", "apitokens_apitoken"),
-    "apitokens_tokenusesum",
+    *("apitokens_tokenusesum", "django_session", "accounts_tokenfamily"),
+    *("apitokens_verifierkey", "accounts_serviceaccount"),
 )
 """Tables whose ids are drawn, or another row's."""
 USERS = """
@@ -282,7 +296,7 @@ NOTICES = """
 MAILS = """
     INSERT INTO notifications_mail (id, user_id, account_id, kind, facts, created_at, state,
         next_try_at, give_up_at, tries, reason, owner, resend_in_doubt, was_in_doubt, sent_at)
-    SELECT gen_random_uuid(), user_id, account_id, 'token_expiring',
+    SELECT md5(n::text)::uuid, user_id, account_id, 'token_expiring',
         '{"title": "x", "text": "x", "link": "x"}', sent, CASE WHEN n %% 100 = 0 THEN 'failed'
             WHEN n %% 100 = 1 THEN 'held' ELSE 'sent' END, sent, sent, 1, '', '', false, false, sent
     FROM (SELECT n, %(at)s - n * interval '1 minute' AS sent
@@ -343,4 +357,5 @@ STATEMENTS = [
     ("apitokens_accountuseday", USES_OF_ACCOUNTS),
     ("apitokens_tokenaddress", ADDRESSES),
     ("accounts_invitation", INVITATIONS),
+    *rest.STATEMENTS,
 ]

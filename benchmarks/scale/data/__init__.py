@@ -1,0 +1,1 @@
+"""The data that a portal is filled with."""
