@@ -4,6 +4,8 @@ from datetime import datetime, timedelta
 
 import pytest
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts.authorization.actor import Actor, EntryPoint
 from accounts.members import services as members
@@ -281,3 +283,19 @@ def test_administrator_does_not_revive_their_own_suspended_tokens(
     assert hand_over_all_of(
         issuer=administrator, to=robot.membership, by=Actor.member(other), at=now
     ) == [token]
+
+
+def test_number_of_statements_does_not_grow_with_the_tokens(
+    administrator: Membership, engineer: Membership, user: Membership, now: datetime
+) -> None:
+    statements = list[int]()
+    for issuer, number in ((engineer, 2), (user, 20)):
+        for place in range(number):
+            issue(issuer, name=f"Token {place}", at=now)
+        with CaptureQueriesContext(connection) as queries:
+            handed = hand_over_all_of(
+                issuer=issuer, to=administrator, by=Actor.member(administrator), at=now
+            )
+        assert len(handed) == number
+        statements.append(len(queries))
+    assert statements[0] == statements[1]
