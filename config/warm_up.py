@@ -13,6 +13,7 @@ from django.utils import formats, translation
 from accounts.sign_in.forms import SignInForm
 from apitokens.checks import static_files_are_collected
 from config.server.verification_only import EVERYTHING
+from operations.probes.readiness import newest_migrations
 
 
 def warm_up() -> None:
@@ -24,6 +25,7 @@ def warm_up() -> None:
     again would hold all threads up for a tenth of a second each time.
     """
     reverse("home")
+    newest_migrations()  # which `/readyz` would import, while others wait for its answer
     if settings.SERVES == EVERYTHING:
         _compile_templates()
         for code, _name in settings.LANGUAGES if not static_files_are_collected() else ():

@@ -49,8 +49,8 @@ class Drill(NamedTuple):
     """What is to be answered as if nothing had failed."""
     health: str = "ok"
     """What /healthz tells people."""
-    is_ready: bool = True
-    """Whether a load balancer is to go on asking (/readyz)."""
+    is_ready: bool | None = True
+    """Whether a load balancer is to go on asking (/readyz). None: it depends on who is asked."""
     most_unanswered: int = 0
     """Requests that may get no answer: those that are being answered when it happens."""
     environment: failures.Environment = failures.as_usual
@@ -65,6 +65,8 @@ class Drill(NamedTuple):
 ALL = VERIFYING + READING + CHANGING
 WAITING = 24
 """Requests that two web processes let wait for a database at once: `config.database.places`."""
+AT_HAND = 16
+"""Requests that one web process answers at once: `WEB_THREADS`."""
 DRILLS = [
     Drill("nothing fails", "scaled", failures.nothing, goes_on=ALL),
     Drill("Redis hangs", "scaled", failures.redis_hangs, goes_on=ALL, health="no redis"),
@@ -88,13 +90,17 @@ DRILLS = [
     Drill(
         *("PostgreSQL has no connection left", "scaled", failures.connections_are_used_up),
         health="unavailable",
+        is_ready=None,  # a process that holds connections goes on, another can't begin
     ),
     Drill(
         *("the account's row is locked", "scaled", failures.account_is_locked),
         goes_on=VERIFYING + READING,
     ),
     Drill("worker and beat die", "scaled", failures.worker_dies, goes_on=ALL),
-    Drill("a web process dies", "scaled", failures.web_process_dies),
+    Drill(
+        *("a web process dies", "scaled", failures.web_process_dies),
+        most_unanswered=AT_HAND,
+    ),
     Drill(
         *("another web starts with a wrong pepper", "scaled", failures.pepper_is_wrong),
         goes_on=ALL,
@@ -141,8 +147,8 @@ class Found(NamedTuple):
     drill: Drill
     during: dict[str, Tally]
     health: str
-    is_ready: bool
-    """What /readyz said at its end."""
+    unready: str
+    """What /readyz said at its end; empty: that it is ready."""
     lines: float
     """In the log, a second."""
     well_after: float | None
@@ -152,7 +158,9 @@ class Found(NamedTuple):
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.operations.drills", description=__doc__)
-    parser.add_argument("--only", default="", help="Drills with this in their name.")
+    parser.add_argument(
+        "--only", default="", help="Drills with this in their name, and their rows."
+    )
     options = parser.parse_args()
     found = []
     for drill in DRILLS:
@@ -160,10 +168,7 @@ def main() -> None:
             _say(f"{drill.shape}: {drill.name}…")
             found.append(_drill(drill))
             _say("   " + ("; ".join(found[-1].faults) or "as it should be"))
-    if not options.only:
-        REPORT.write_text(report(found))
-    else:
-        _say(report(found))
+    REPORT.write_text(_with_rows(REPORT.read_text(), found) if options.only else report(found))
     sys.exit(1 if any(each.faults for each in found) else 0)
 
 
@@ -180,7 +185,7 @@ def _drill(drill: Drill) -> Found:
         began = time.monotonic()
         with drill.failure(portal):
             time.sleep(drill.seconds)
-            health, is_ready = str(portal.health().get("status")), portal.is_ready()
+            health, unready = str(portal.health().get("status")), portal.unready()
         took = time.monotonic() - began
         lines = portal.lines_logged() - lines
         during = load.new_phase()
@@ -189,7 +194,7 @@ def _drill(drill: Drill) -> Found:
         time.sleep(AFTER)
         load.stop()
         after = load.new_phase()
-    found = Found(drill, during, health, is_ready, lines / took, well_after)
+    found = Found(drill, during, health, unready, lines / took, well_after)
     return found._replace(faults=[*_faults_during(found), *_faults_afterwards(found, after)])
 
 
@@ -220,8 +225,8 @@ def _faults_during(found: Found) -> Iterator[str]:
         yield f"{unanswered} requests were not answered"
     if found.health != drill.health:
         yield f"/healthz said {found.health} instead of {drill.health}"
-    if found.is_ready != drill.is_ready:
-        yield f"/readyz said {_ready(found.is_ready)}"
+    if drill.is_ready is not None and drill.is_ready == bool(found.unready):
+        yield f"/readyz said {found.unready or 'ready'}"
     if found.lines > MOST_LINES:
         yield f"{found.lines:.0f} lines a second in the log"
 
@@ -232,10 +237,6 @@ def _faults_afterwards(found: Found, after: dict[str, Tally]) -> Iterator[str]:
     for name, tally in after.items():
         if tally.bad:
             yield f"afterwards {name} was answered {dict(tally.statuses)}"
-
-
-def _ready(is_ready: bool) -> str:
-    return "ready" if is_ready else "not ready"
 
 
 @contextlib.contextmanager
@@ -272,13 +273,23 @@ def report(found: list[Found]) -> str:
     return head + "".join(f"{_line(each)}\n" for each in found)
 
 
+def _with_rows(page: str, found: list[Found]) -> str:
+    """The page as it is, with the rows of these drills in the place of their former ones."""
+    rows = {f"| {each.drill.shape} | {each.drill.name} |": _line(each) for each in found}
+    lines = (
+        next((row for start, row in rows.items() if line.startswith(start)), line)
+        for line in page.splitlines()
+    )
+    return "\n".join(lines) + "\n"
+
+
 def _line(found: Found) -> str:
     cells = [
         found.drill.shape,
         found.drill.name,
         *(_counted(found.during, names) for names in (VERIFYING, READING, CHANGING)),
         f"`{found.health}`",
-        _ready(found.is_ready),
+        "not ready" if found.unready else "ready",
         f"{found.lines:.1f}",
         "never" if found.well_after is None else f"{found.well_after:.0f} s",
         "; ".join(found.faults) or "✓",

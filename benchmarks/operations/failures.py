@@ -69,7 +69,8 @@ def redis_is_away(portal: Portal) -> Iterator[None]:
     server.kill()
     server.wait(10)
     yield
-    subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    again = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    portal.started_again.append(again)
 
 
 @contextlib.contextmanager
@@ -89,7 +90,7 @@ def database_is_away(portal: Portal) -> Iterator[None]:
     postmaster.wait(COMES_BACK_WITHIN)
     yield
     owner = data.stat()
-    subprocess.Popen(
+    subprocess.Popen(  # whoever has started the first one ends it, by its data
         command,
         cwd=data,
         user=owner.st_uid,

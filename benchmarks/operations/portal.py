@@ -35,6 +35,8 @@ class Portal:
         settings = {"DATA_DIR": str(data_dir), "PORT": str(self.port), **environment}
         self.environment = {**os.environ, **settings}
         """Of its processes; also for what is done beside it."""
+        self.started_again: list[subprocess.Popen[bytes]] = []
+        """Servers that were ended and started again while it ran: they are ended with it."""
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "config.launcher"],
@@ -92,13 +94,15 @@ class Portal:
             return {"status": "none"}
         return found
 
-    def is_ready(self) -> bool:
-        """True if /readyz says so."""
+    def unready(self) -> str:
+        """Empty if /readyz says that it is ready; else what it says, or why it says nothing."""
         try:
             with urllib.request.urlopen(f"{self.url}/readyz", timeout=5) as answer:
-                return bool(answer.status == HTTPStatus.OK)
-        except OSError:  # also an answer of another status
-            return False
+                return "" if answer.status == HTTPStatus.OK else f"status {answer.status}"
+        except urllib.error.HTTPError as refused:
+            return refused.read().decode(errors="replace").strip() or f"status {refused.code}"
+        except OSError as error:
+            return f"no answer ({type(error).__name__})"
 
     def stop(self) -> None:
         self.process.terminate()
@@ -115,3 +119,6 @@ def running(data_dir: Path, **environment: str) -> Iterator[Portal]:
     finally:
         if portal.process.poll() is None:
             portal.stop()
+        for each in portal.started_again:
+            each.terminate()
+            each.wait(STARTS_WITHIN)

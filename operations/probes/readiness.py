@@ -66,7 +66,7 @@ def readiness() -> Readiness:
 
 def _migrations() -> str:
     applied = MigrationRecorder(connection).applied_migrations()
-    missing = sorted(_newest() - applied.keys())
+    missing = sorted(newest_migrations() - applied.keys())
     if not missing:
         return OK
     app, name = missing[0]
@@ -74,7 +74,7 @@ def _migrations() -> str:
 
 
 @cache
-def _newest() -> frozenset[tuple[str, str]]:
+def newest_migrations() -> frozenset[tuple[str, str]]:
     """The last migration of each app that this code has. Newer ones in the database are welcome: a
     release runs on the database of the next."""
     return frozenset(MigrationLoader(None).graph.leaf_nodes())

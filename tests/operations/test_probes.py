@@ -66,7 +66,9 @@ def test_probes_are_answered_under_any_host_and_without_tls(
 def test_process_is_not_ready_while_the_database_is_older(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(readiness, "_newest", lambda: frozenset({("accounts", "0099_later")}))
+    monkeypatch.setattr(
+        readiness, "newest_migrations", lambda: frozenset({("accounts", "0099_later")})
+    )
 
     code, told = ask(client, "/readyz")
 
