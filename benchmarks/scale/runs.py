@@ -8,6 +8,7 @@ from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlencode
 
 from allauth.account.internal.flows.login import AUTHENTICATION_METHODS_SESSION_KEY
 from django.conf import settings
@@ -39,6 +40,7 @@ FIRST_BYTE = 100
 SCANNED = 3_000
 """Tokens a second that the scan of expirations has to reach."""
 SEPARATOR: Separator = "_"
+FORM = "application/x-www-form-urlencoded"
 
 
 def everything(sizes: Sizes, *, only_pages: bool = False) -> Iterator[Figures]:
@@ -188,8 +190,8 @@ def _change(people: _People, change: changes.Change) -> Figures:
         response = client.generic(
             change.method,
             change.path(n),
-            json.dumps(change.body(n)),
-            content_type="application/json",
+            urlencode(change.body(n)) if change.is_form else json.dumps(change.body(n)),
+            content_type=FORM if change.is_form else "application/json",
         )
         return "" if response.status_code < HTTPStatus.BAD_REQUEST else _refusal(response)
 
@@ -324,6 +326,7 @@ TASKS_NOT_MEASURED = {"deliver-mails": "is measured by `make bench-notices`"}
 def _tasks() -> Iterator[Figures]:
     """All that beat sends, in its order; the first applies the policies of absence, and then finds
     nothing to do."""
+    app.loader.import_default_modules()
     yield _scan()
     for name, entry in settings.CELERY_BEAT_SCHEDULE.items():
         if name in TASKS_NOT_MEASURED or name == SCAN:

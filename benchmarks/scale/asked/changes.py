@@ -45,6 +45,8 @@ class Change(NamedTuple):
     bound: int | None = PAGE
     runs: int = RUNS
     by_verifier: bool = False
+    is_form: bool = False
+    """Sent as a form, as RFC 7662 has it, and not as JSON."""
 
 
 NOT_MEASURED = {
@@ -74,7 +76,8 @@ def _of_tokens(token: str) -> Iterator[Change]:
     yield call("api-old-secret-v2", "DELETE")
     yield call("api-token-v2", "DELETE")
     yield _change("api-look-up-v2", "POST", lambda _n: {"token": token}, client_id=BIG)
-    yield _change("api-introspect", "POST", lambda _n: {"token": token})._replace(by_verifier=True)
+    asked = _change("api-introspect", "POST", lambda _n: {"token": token})
+    yield asked._replace(by_verifier=True, is_form=True)
     unknown = [f"{token[:-8]}{n:08d}" for n in range(BATCH - 1)]
     batch = _change("api-introspect-batch", "POST", lambda _n: [token, *unknown])
     yield batch._replace(by_verifier=True, name=f"{batch.name}, {BATCH} tokens")
