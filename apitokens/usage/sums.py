@@ -49,8 +49,10 @@ def forget(*, until: date, today: date) -> int:
     do not keep them."""
     deleted, old = 0, TokenUseDay.objects.filter(day__lte=until)
     tokens = old.order_by("token").values_list("token", flat=True).distinct()
-    while some := list(tokens[:TOKENS_AT_ONCE]):
+    after = 0  # by key: from the beginning each part would walk what those before it have deleted
+    while some := list(tokens.filter(token__gt=after)[:TOKENS_AT_ONCE]):
         deleted += _forget(old.filter(token__in=some), some)
+        after = some[-1]
     AccountUseDay.objects.filter(day__lte=until).delete()
     recount_accounts(since=today - timedelta(days=DAYS_RECOUNTED), until=today)
     return deleted

@@ -31,8 +31,8 @@ PASSWORD = "permatoken-demo"
 ADMINISTRATOR, ENGINEER, USER = "admin@example.com", "engineer@example.com", "user@example.com"
 
 expect.set_options(timeout=30_000)
-"""As long as Playwright waits for an action or a page: beside a whole run of the tests two pages in a
-row have taken ten seconds. How quick pages are is measured elsewhere."""
+"""As long as Playwright waits for an action or a page: beside a whole run of the tests two pages in
+a row have taken ten seconds. How quick pages are is measured elsewhere."""
 
 
 @pytest.fixture(scope="session")

@@ -66,8 +66,10 @@ class Holder(NamedTuple):
 def listing(query: QueryDict, *, account_id: int, at: datetime) -> dict[str, Any]:
     """The context of the page, in the same number of queries for any number of rows. For
     Administrators: it tells of everybody."""
+    present = Membership.everyone.filter(account=account_id, removed_at=None)
     everyone = (
-        Membership.everyone.filter(account=account_id, removed_at=None)
+        # By their keys: PostgreSQL would read the names of all people of the portal.
+        present.filter(user__pk__among=present.values("user"))
         .select_related("user", "service_account")
         .prefetch_related("service_account__issuers__user", "service_account__contact__user")
         .prefetch_related(Prefetch("may_issue_for", ServiceAccount.objects.of(account_id)))

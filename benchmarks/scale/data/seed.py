@@ -70,9 +70,9 @@ class Sizes(NamedTuple):
     token_families: int = 50_000
     services: int = 2_000
     services_of_portal: int = 20
-    services_of_big: int = 50
+    services_of_big: int = 40
     verifiers: int = 1_000
-    service_accounts: int = 100
+    service_accounts: int = 90
     assertions: int = 50_000
 
     def part(self, share: float) -> "Sizes":
