@@ -5,7 +5,7 @@ each time the page is opened would read millions of rows.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from itertools import chain
 from typing import Any
@@ -51,7 +51,9 @@ def forget(*, until: date, today: date) -> int:
     tokens = old.order_by("token").values_list("token", flat=True).distinct()
     after = 0  # by key: from the beginning each part would walk what those before it have deleted
     while some := list(tokens.filter(token__gt=after)[:TOKENS_AT_ONCE]):
-        deleted += _forget(old.filter(token__in=some), some)
+        # In a range of the index: for a thousand named tokens PostgreSQL reads the counts of all.
+        in_range = old.filter(token__gte=some[0], token__lte=some[-1])
+        deleted += _forget(in_range.filter(token__in=some), some)
         after = some[-1]
     AccountUseDay.objects.filter(day__lte=until).delete()
     recount_accounts(since=today - timedelta(days=DAYS_RECOUNTED), until=today)
@@ -68,15 +70,16 @@ def recount_accounts(*, since: date, until: date) -> None:
 
 
 @transaction.atomic
-def _forget(old: Any, token_ids: Collection[int]) -> int:
-    """With the tokens locked, as those have them who count."""
+def _forget(old: Any, token_ids: Sequence[int]) -> int:
+    """With the tokens locked, as those have them who count. The ids are sorted."""
     rows = APIToken.objects.filter(pk__in=token_ids).order_by("pk").select_for_update(no_key=True)
     list(rows.values_list("pk"))
     deleted: int = old.delete()[0]
     TokenUseSum.objects.filter(token__in=token_ids).delete()
     places = ", ".join(["%s"] * len(token_ids))
     with connection.cursor() as cursor:
-        cursor.execute(RECOUNT_TOKENS.format(places), list(token_ids))
+        first, last = token_ids[0], token_ids[-1]
+        cursor.execute(RECOUNT_TOKENS.format(places), [first, last, *token_ids])
     return deleted
 
 
@@ -99,7 +102,8 @@ RECOUNT_TOKENS = """
     INSERT INTO apitokens_tokenusesum (token_id, account_id, count)
     SELECT token.id, token.account_id, SUM(used.count)
     FROM apitokens_tokenuseday AS used JOIN apitokens_apitoken AS token ON token.id = used.token_id
-    WHERE token.id IN ({}) GROUP BY token.id, token.account_id HAVING SUM(used.count) > 0
+    WHERE used.token_id BETWEEN %s AND %s AND token.id IN ({})
+    GROUP BY token.id, token.account_id HAVING SUM(used.count) > 0
 """
 RECOUNT_ACCOUNTS = """
     INSERT INTO apitokens_accountuseday AS known (account_id, day, count, refused)

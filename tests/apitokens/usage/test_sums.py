@@ -1,9 +1,12 @@
 """Sums of uses: always what the days of the tokens add up to."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import connection
 from django.db.models import Sum
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Membership
 from apitokens.models import AccountUseDay, APIToken, TokenUseDay, TokenUseSum
@@ -69,8 +72,13 @@ def test_many_tokens_are_forgotten_in_parts(
     monkeypatch.setattr(sums, "TOKENS_AT_ONCE", 1)
     store_usage([used(token, LONG_AGO, 2) for token in tokens])
 
-    assert store.forget(at=NOON) == 3
+    with CaptureQueriesContext(connection) as queries:
+        assert store.forget(at=NOON) == 3
 
+    # Each part is looked for behind the one before, and walks nothing that was deleted.
+    looked_for = [each["sql"] for each in queries if each["sql"].startswith("SELECT DISTINCT")]
+    behind = [int(found) for sql in looked_for for found in re.findall(r'"token_id" > (\d+)', sql)]
+    assert behind == [0, *sorted(token.pk for token in tokens)]
     assert not TokenUseSum.objects.exists()
     assert not AccountUseDay.objects.exists()
 
