@@ -106,9 +106,11 @@ class PeopleFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-fi
         name = Coalesce(NullIf("user__name", Value("")), F("user__email"))
         people = visible_members(actor)
         if not query.get("q"):
-            # By their keys: PostgreSQL would read the names of all people of the portal. (An index
-            # finds those with the words of a search.)
-            people = people.filter(user__pk__among=people.order_by().values("user"))
+            # By their keys: PostgreSQL would read the names of all people of the portal, and look
+            # through all service accounts for each of them. (An index finds those with the words
+            # of a search.)
+            keys = people.order_by().select_related(None).values("pk")
+            people = Membership.everyone.filter(pk__among=keys)
         super().__init__(query, queryset=people.order_by(*in_order(name), "pk"))
 
     class Meta:

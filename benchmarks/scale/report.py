@@ -95,8 +95,8 @@ HEAD = """# How the cost grows with the data
 `make bench-scale` writes this file. {day}, {machine}, PostgreSQL {postgresql}, {share:g} of the
 data that `data/seed.py` names. {above} of {number} figures are above their bound. The load of the
 machine was {load:.0f} at the end: times can be compared where it was 1, rows and queries always.
-Its Python adds up twenty million numbers in {counted:.1f} s: times of machines where that differs differ
-as much.
+Its Python adds up twenty million numbers in {counted:.1f} s: times of machines where that
+differs differ as much.
 
 Left of an arrow, where all data were measured, stands the same figure before counts, pages and
 exports were bounded (`before.json`: commit a62e65b, of pages and calls, on a machine of this kind).

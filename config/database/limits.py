@@ -37,20 +37,15 @@ GIVES_WAY_SECONDS = 0.1
 
 _INTERPRETED = "SET LOCAL jit = off"
 """PostgreSQL compiles for half a second what it believes to take long. No request does."""
-_AT_HAND = "SET LOCAL random_page_cost = 1.1"
-"""PostgreSQL takes a random page for four times as dear as the next one, as on disks that turn, and
-reads all people of the portal to find those of an account."""
 _PATIENT = (
     f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'",
     f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'",
     _INTERPRETED,
-    _AT_HAND,
 )
 _IMPATIENT = (
     "SET LOCAL lock_timeout = '50ms'",
     "SET LOCAL statement_timeout = '1s'",
     _INTERPRETED,
-    _AT_HAND,
 )
 _BRIEF = ("SET LOCAL statement_timeout = '1s'",)
 """For what is asked thousands of times a second, and waits for no row: the time for a lock of the
