@@ -30,8 +30,6 @@ ISSUER_INACTIVE = "issuer_inactive"
 
 PART = 2_000
 """Tokens read at once, so that a slow client keeps no query open."""
-FIRST = 200
-"""So many at first: they are sent in one piece, and a browser waits for it."""
 
 
 class _Issuer(NamedTuple):
@@ -71,9 +69,9 @@ def _ids(tokens: APITokenQuerySet) -> Iterator[list[int]]:
     """The ids of all of them in parts. The first is asked for by itself: nobody waits for the ids
     of a million before the first line comes."""
     ids = tokens.values_list("pk", flat=True)
-    first = list(ids[: min(FIRST, PART)])
+    first = list(ids[:PART])
     yield first
-    if len(first) == min(FIRST, PART):
+    if len(first) == PART:
         sent = set(first)
         rest = array("q", (each for each in ids.iterator(PART) if each not in sent))
         for start in range(0, len(rest), PART):

@@ -24,8 +24,6 @@ _as_json = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
 
 PART = 2_000
 """Events read at once, so that a slow client keeps no query open."""
-FIRST = 200
-"""So many at first: they are sent in one piece, and a browser waits for it."""
 
 
 def lines(events: Events) -> Iterator[str]:
@@ -62,7 +60,7 @@ _NAMES = [name for name in _Event._fields if name not in ("at", "pk", "user")]
 
 def _rows(events: Events) -> Iterator[list[object]]:
     names, people, place = Names(), RowsById(_people), _Event._fields.index("user_id")
-    for values in events.values_in_parts(PART, *_NAMES, first=min(FIRST, PART)):
+    for values in events.values_in_parts(PART, *_NAMES):
         known = people.of(row[place] for row in values)
         part = [_Event._make((*row, known.get(row[place]))) for row in values]
         for event, words in zip(part, descriptions(part, names), strict=True):

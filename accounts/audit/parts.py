@@ -106,10 +106,10 @@ class Events:
         ]
         return _read(list(islice(merge(*parts), size)))
 
-    def values_in_parts(self, size: int, *names: str, first: int) -> Iterator[list[Values]]:
+    def values_in_parts(self, size: int, *names: str) -> Iterator[list[Values]]:
         """The time, the id and what has these names of all of them, in lists that are queried one
-        by one, for a file that is sent slowly. The `first` of them come in a list of their own."""
-        rows = _newest(self.parts(), first, *names)
+        by one, for a file that is sent slowly."""
+        rows = _newest(self.parts(), size, *names)
         while rows:
             yield rows
             at, pk, *_rest = rows[-1]

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import subprocess
 import time
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -49,6 +50,7 @@ def write(found: list[Figures], *, share: float) -> None:
             above=above,
             load=os.getloadavg()[0],
             counted=_counted(),
+            commit=_commit(),
             number=len(found),
             rows="\n".join(rows),
         )
@@ -74,6 +76,12 @@ def _row(now: Figures, before: dict[str, Any] | None) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def _commit() -> str:
+    """The commit that is measured, and whether files were changed since."""
+    command = ["git", "describe", "--always", "--dirty"]
+    return subprocess.run(command, cwd=FOLDER, capture_output=True, text=True).stdout.strip()
+
+
 def _counted() -> float:
     """Seconds in which this machine adds up twenty million numbers."""
     began, total = time.perf_counter(), 0
@@ -92,7 +100,8 @@ def _version() -> str:
 
 HEAD = """# How the cost grows with the data
 
-`make bench-scale` writes this file. {day}, {machine}, PostgreSQL {postgresql}, {share:g} of the
+`make bench-scale` writes this file. {day}, commit {commit}, {machine},
+PostgreSQL {postgresql}, {share:g} of the
 data that `data/seed.py` names. {above} of {number} figures are above their bound. The load of the
 machine was {load:.0f} at the end: times can be compared where it was 1, rows and queries always.
 Its Python adds up twenty million numbers in {counted:.1f} s: times of machines where that

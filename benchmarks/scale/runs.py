@@ -215,14 +215,18 @@ def _refusal(response: Any) -> str:
     return f"status {response.status_code}: {response.content.decode()[:200]}"
 
 
+EXPORTS = (
+    (calls.ADMINISTRATOR, "CSV of the audit log", "accounts:audit_log_file", seed.BIG, ""),
+    (calls.PLAIN, "CSV of the audit log", "accounts:audit_log_file", seed.BIG, ""),
+    (calls.ADMINISTRATOR, "CSV of all tokens", "apitokens:list_file", seed.BIG, "?status=all"),
+    (calls.OF_FULL, "CSV of tokens", "apitokens:list_file", seed.FULL, ""),
+    (calls.OF_BUSY, "CSV of tokens", "apitokens:list_file", seed.BUSY, ""),
+)
+"""Who downloads which file: its name, view, account and filters."""
+
+
 def _exports(people: _People) -> Iterator[Figures]:
-    for who, name, view, account, query in (
-        (calls.ADMINISTRATOR, "CSV of the audit log", "accounts:audit_log_file", seed.BIG, ""),
-        (calls.PLAIN, "CSV of the audit log", "accounts:audit_log_file", seed.BIG, ""),
-        (calls.ADMINISTRATOR, "CSV of all tokens", "apitokens:list_file", seed.BIG, "?status=all"),
-        (calls.OF_FULL, "CSV of tokens", "apitokens:list_file", seed.FULL, ""),
-        (calls.OF_BUSY, "CSV of tokens", "apitokens:list_file", seed.BUSY, ""),
-    ):
+    for who, name, view, account, query in EXPORTS:
         path = reverse(view, kwargs={"account_id": account}) + query
         yield _export(people.browsers[who], who, name, path)
 

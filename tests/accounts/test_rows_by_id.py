@@ -1,5 +1,8 @@
 """Rows by their ids: all that are asked for, each read once, and not more kept than promised."""
 
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -8,6 +11,7 @@ from accounts import rows_by_id
 from accounts.models import User
 from accounts.rows_by_id import RowsById
 from tests.factories import UserFactory
+from tests.portal import ROOT
 
 HIGHEST = 2**63 - 1
 
@@ -48,3 +52,14 @@ def test_row_is_read_once_while_it_is_kept(monkeypatch: pytest.MonkeyPatch) -> N
     assert rows.of([3, 4, 5]) == {3: "3", 4: "4", 5: "5"}  # more than are kept: it begins anew
     assert rows.of(range(10, 20)).keys() == set(range(10, 20))  # more than are kept, at once
     assert asked == [{1, 2}, {3}, {404}, {3, 4, 5}, set(range(10, 20))]
+
+
+def test_lookup_is_known_to_every_process_that_has_the_apps() -> None:
+    """Whatever it imports: a worker opens no page."""
+    code = "import django; django.setup(); from accounts.models import User; "
+    code += "print(User.objects.filter(pk__among=[1]).query is not None)"
+    settings = {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=settings, capture_output=True, text=True
+    )
+    assert done.stdout == "True\n", done.stderr

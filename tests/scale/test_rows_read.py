@@ -24,8 +24,8 @@ GROWING = {
     *("tokens, not used for 90 days", "tokens, search of one letter", "usage", "API: deleted, far"),
 }
 """What docs/operations/limits.md tells of, for an Administrator of the big account. (*Usage* is not
-in it: in all of the data PostgreSQL reads the days of 200 tokens, in a tenth it reads them all.) What has no
-bound in `make bench-scale` is told of there, too."""
+in it: in all of the data PostgreSQL reads the days of 200 tokens, in a tenth it reads them all.)
+What has no bound in `make bench-scale` is told of there, too."""
 MOST_GROWING = 130_000
 """Each of 60,000 tokens twice."""
 

@@ -132,6 +132,7 @@ def _calls_of_the_api(sizes: Sizes) -> Iterator[Call]:
         ("api-service-accounts", {"client_id": BIG}),
         ("api-service-account", {"client_id": BIG, "service_account_id": service_account}),
         ("api-services", {"client_id": BIG}),
+        ("api-export-v2", {"client_id": BIG}),
         ("api-tokens-v1", {"client_id": BIG}),
         ("api-token-v1", {"client_id": BIG, "token_id": QUIET}),
         ("api-token-v2", {"client_id": BIG, "token_id": QUIET}),
