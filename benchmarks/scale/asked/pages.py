@@ -84,6 +84,7 @@ def calls(sizes: Sizes, *, last_page_of_events: int = 99_999) -> list[Call]:
     add(ADMINISTRATOR, "create service account", f"{big}/users/service-accounts/new/")
     add(ADMINISTRATOR, "hand over", f"{big}/api-tokens/selection/hand-over/?ids={quiet}")
     for who, base in ((OF_FULL, full), (OF_BUSY, busy)):
+        add(who, "audit log", f"{base}/audit-log/")  # of few people
         add(who, "tokens", f"{base}/api-tokens/?page_size=100")
         add(who, "tokens, page 90", f"{base}/api-tokens/?page_size=100&page=90")
         add(who, "tokens, last page", f"{base}/api-tokens/?page=99999")
