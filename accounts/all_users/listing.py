@@ -109,8 +109,7 @@ class PeopleFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-fi
             # By their keys: PostgreSQL would read the names of all people of the portal, and look
             # through all service accounts for each of them. (An index finds those with the words
             # of a search.)
-            keys = people.order_by().select_related(None).values("pk")
-            people = Membership.everyone.filter(pk__among=keys)
+            people = Membership.everyone.filter(pk__among=people.order_by().values("pk"))
         super().__init__(query, queryset=people.order_by(*in_order(name), "pk"))
 
     class Meta:

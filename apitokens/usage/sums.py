@@ -51,9 +51,7 @@ def forget(*, until: date, today: date) -> int:
     tokens = old.order_by("token").values_list("token", flat=True).distinct()
     after = 0  # by key: from the beginning each part would walk what those before it have deleted
     while some := list(tokens.filter(token__gt=after)[:TOKENS_AT_ONCE]):
-        # In a range of the index: for a thousand named tokens PostgreSQL reads the counts of all.
-        in_range = old.filter(token__gte=some[0], token__lte=some[-1])
-        deleted += _forget(in_range.filter(token__in=some), some)
+        deleted += _forget(old, some)
         after = some[-1]
     AccountUseDay.objects.filter(day__lte=until).delete()
     recount_accounts(since=today - timedelta(days=DAYS_RECOUNTED), until=today)
@@ -71,14 +69,16 @@ def recount_accounts(*, since: date, until: date) -> None:
 
 @transaction.atomic
 def _forget(old: Any, token_ids: Sequence[int]) -> int:
-    """With the tokens locked, as those have them who count. The ids are sorted."""
+    """With the tokens locked, as those have them who count. The ids are sorted: counts are looked
+    for in a range of the index. For a thousand named tokens PostgreSQL reads the counts of all."""
+    first, last = token_ids[0], token_ids[-1]
     rows = APIToken.objects.filter(pk__in=token_ids).order_by("pk").select_for_update(no_key=True)
     list(rows.values_list("pk"))
-    deleted: int = old.delete()[0]
+    counts = old.filter(token__gte=first, token__lte=last, token__in=token_ids)
+    deleted: int = counts.delete()[0]
     TokenUseSum.objects.filter(token__in=token_ids).delete()
     places = ", ".join(["%s"] * len(token_ids))
     with connection.cursor() as cursor:
-        first, last = token_ids[0], token_ids[-1]
         cursor.execute(RECOUNT_TOKENS.format(places), [first, last, *token_ids])
     return deleted
 

@@ -168,6 +168,8 @@ def main() -> None:
             _say(f"{drill.shape}: {drill.name}…")
             found.append(_drill(drill))
             _say("   " + ("; ".join(found[-1].faults) or "as it should be"))
+    if options.only:
+        _say(report(found))
     REPORT.write_text(_with_rows(REPORT.read_text(), found) if options.only else report(found))
     sys.exit(1 if any(each.faults for each in found) else 0)
 

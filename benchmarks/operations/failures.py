@@ -90,7 +90,7 @@ def database_is_away(portal: Portal) -> Iterator[None]:
     postmaster.wait(COMES_BACK_WITHIN)
     yield
     owner = data.stat()
-    subprocess.Popen(  # whoever has started the first one ends it, by its data
+    subprocess.Popen(  # what has started the first server ends this one, too
         command,
         cwd=data,
         user=owner.st_uid,
