@@ -91,7 +91,7 @@ class Sender:
             if message is None:
                 self.outcome.dropped += self.batch.mark_dropped(mail)
                 return ""
-            self.transport.send(message, lambda: self.batch.mark_handing_over(mail))
+            self.transport.send(message, lambda: self._mark_handing_over(mail))
         except LostClaim:
             logger.warning("Mail %s waits: another sender has it, or its reader changed.", mail.pk)
             self.batch.put_back(mail)
@@ -104,6 +104,14 @@ class Sender:
         else:
             self._count_sent(self.batch.mark_sent(mail))
         return ""
+
+    def _mark_handing_over(self, mail: Mail) -> None:
+        """The last look before the body. Whether an address that is not the reader's own is still
+        the right one, only the renderer of the mail knows: it is asked again. Raises `LostClaim`.
+        """
+        if mail.address and _compose(self.batch.reread(mail), at=self.batch.clock()) is None:
+            raise LostClaim
+        self.batch.mark_handing_over(mail)
 
     def _count_sent(self, number: int) -> None:
         is_first = not self.outcome.sent

@@ -5,16 +5,19 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db.models import F
 from django.test import Client
 
-from accounts.models import Membership, User
+from accounts.models import Membership, ServiceAccount, User
+from accounts.sign_in.emails import confirm_change
 from notifications.email.claims import Batch
 from notifications.email.delivery import deliver
+from notifications.email.transport import SMTPTransport
 from notifications.kinds import KINDS, Channel
 from notifications.models import Mail, State
 from notifications.preferences.services import turn_off
 from notifications.recipients import Person
-from tests.factories import MembershipFactory
+from tests.factories import MembershipFactory, service_account
 from tests.mailserver import MailServer
 from tests.notifications.conftest import MakeMail
 
@@ -105,6 +108,42 @@ def test_what_happens_while_the_server_takes_its_time_counts(
     assert server.recipients == goes_to
     waiting.refresh_from_db()
     assert (waiting.state, waiting.tries) == (state, 0)
+
+
+def asks_a_contact(administrator: Membership, at: datetime) -> Callable[[], object]:
+    contact = service_account(administrator.account, agrees=False, contact_email=FORMER, at=at)
+    found = ServiceAccount.objects.filter(pk=contact.pk)
+    return lambda: found.update(contact_email=NEW)
+
+
+def asks_for_another_address(administrator: Membership, at: datetime) -> Callable[[], object]:
+    confirm_change(user=administrator.user, email=FORMER, at=at)
+    found = User.objects.filter(pk=administrator.user_id)
+    return lambda: found.update(email_change_number=F("email_change_number") + 1)
+
+
+@pytest.mark.parametrize("ask", [asks_a_contact, asks_for_another_address])
+def test_an_address_that_is_no_readers_own_is_asked_about_to_the_last(
+    server: MailServer,
+    administrator: Membership,
+    now: datetime,
+    ask: Callable[[Membership, datetime], Callable[[], object]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The address is replaced between RCPT and the body."""
+    replace = ask(administrator, now)
+    announce = SMTPTransport._announce
+
+    def slowly(transport: SMTPTransport, envelope: Any) -> Any:
+        smtp = announce(transport, envelope)
+        replace()
+        return smtp
+
+    monkeypatch.setattr(SMTPTransport, "_announce", slowly)
+    deliver()
+
+    assert server.recipients == []
+    assert Mail.objects.get(address=FORMER).state == State.DROPPED
 
 
 def test_the_link_in_the_mail_fits_its_address(
