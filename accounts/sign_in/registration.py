@@ -103,6 +103,53 @@ def discard_sign_up(*, user: User, why: str, by: Actor, at: datetime) -> bool:
         return False
 
 
+def is_proven(user: User) -> bool:
+    """False for a user of whom nothing is proven: a sign-up that nobody has confirmed, or one who
+    exists only because of invitations."""
+    return not (is_only_invited(user) or _unconfirmed().filter(pk=user.pk).exists())
+
+
+def is_only_invited(user: User) -> bool:
+    """True for a user created by an invitation who has never signed in: no password, no membership
+    and no verified address."""
+    return not (
+        user.has_usable_password()
+        or user.memberships.exists()
+        or EmailAddress.objects.filter(user=user, verified=True).exists()
+    )
+
+
+def hand_over_address(*, email: str, to: User, by: Actor, at: datetime) -> None:
+    """Let go of the address, which `to` has proven to be theirs, if nothing is proven of the user
+    who has it: anybody may have signed up with it, or invited it. Their invitations become those of
+    `to`, but where `to` belongs to the account already, or is invited. Part of a transaction.
+
+    Nothing is done for a user of whom something is proven.
+    """
+    others = User.objects.exclude(pk=to.pk).filter(email=email, is_active=True, is_staff=False)
+    holder = others.first()
+    if holder is None:
+        return
+    discard_sign_up(user=holder, why=VOUCHED_FOR, by=by, at=at)
+    # Not `no_key`: who accepts an invitation at this moment waits, or is waited for.
+    holder = others.select_for_update(of=("self",)).first()
+    if holder is None or not is_only_invited(holder):
+        return
+    sent = Invitation.objects.filter(user=holder)
+    belongs = Membership.objects.filter(user=to, removed_at=None).values("account")
+    invited = Invitation.objects.open().filter(user=to).values("account")
+    for known in (belongs, invited):
+        sent.open().filter(account__in=list(known.values_list("account", flat=True))).update(
+            withdrawn_at=at
+        )
+    try:
+        with transaction.atomic():
+            sent.update(user=to)
+            holder.delete()
+    except ProtectedError:  # named by what has happened: the address stays theirs
+        return
+
+
 def discard_late_sign_ups(*, at: datetime) -> int:
     """Discard the sign-ups of `UNCONFIRMED_SIGN_UP_DAYS` ago, and delete their users unless an
     invitation or the audit log names them. Idempotent. Returns how many there were. Raises
@@ -195,11 +242,8 @@ def _only_invited(email: str) -> User | None:
     found = User.objects.select_for_update(of=("self",), no_key=True).filter(
         email=normal_email(email)
     )
-    user = found.filter(is_active=True, memberships__isnull=True).first()
-    if user is None or user.has_usable_password():
-        return None
-    is_verified = EmailAddress.objects.filter(user=user, verified=True).exists()
-    return None if is_verified else user
+    user = found.filter(is_active=True).first()
+    return user if user is not None and is_only_invited(user) else None
 
 
 def _clean(account: Account, field: str) -> None:

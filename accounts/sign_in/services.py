@@ -24,6 +24,7 @@ from accounts.jwt import token_families
 from accounts.models import User
 from accounts.sign_in import email_change
 from accounts.sign_in import emails as security_emails
+from accounts.sign_in.registration import hand_over_address, is_proven
 from accounts.throttling import rate_limits
 from accounts.throttling.rate_limits import Limit
 
@@ -92,7 +93,8 @@ def request_email_change(*, user: User, email: str, by: Actor, at: datetime) -> 
 
     Only for the user, shortly after signing in (in a browser the view has checked that): an open
     browser or a leaked token must not suffice to take over the address. The answer does not reveal
-    whether another user has the address; the mail that goes there does.
+    whether another user has the address; the mail that goes there does. A user of whom nothing is
+    proven keeps nobody from it.
 
     Raises `PermissionDenied`, `ValidationError` by field (`AddressForced` is one), and
     `TooManyTries`.
@@ -106,7 +108,8 @@ def request_email_change(*, user: User, email: str, by: Actor, at: datetime) -> 
     rate_limits.acquire(CHANGES_OF_EMAIL, str(user.pk))
     audit.record("email.change_requested", by=by, at=at, subject=user)
     _end_links(user)
-    if (other := User.objects.filter(email=wanted).first()) is not None:
+    other = User.objects.filter(email=wanted).first()
+    if other is not None and is_proven(other):
         security_emails.address_is_known(user=other, at=at)
     else:
         security_emails.confirm_change(user=user, email=wanted, at=at)
@@ -117,7 +120,8 @@ def change_email(*, user: User, email: str, by: Actor, at: datetime) -> None:
     """Set the user's verified new address, and send a security e-mail to the former one.
 
     For the user, who has opened the link, and for operators, who vouch for the address. Raises
-    `AddressChanged`, `AddressForced`, and `ValidationError` if another user has it meanwhile.
+    `AddressChanged`, `AddressForced`, and `ValidationError` if another user has it meanwhile, of
+    whom something is proven.
     """
     before, state = user.email, email_change.state_of(user)
     user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
@@ -129,6 +133,7 @@ def change_email(*, user: User, email: str, by: Actor, at: datetime) -> None:
     else:
         _refuse_leaving_sso(user, email)  # may have become forced since they asked
     user.email = normal_email(email)
+    hand_over_address(email=user.email, to=user, by=by, at=at)
     user.clean_fields(exclude={each.name for each in User._meta.fields} - {"email"})
     user.validate_unique()
     try:

@@ -13,7 +13,7 @@ from accounts.authorization.actor import Actor
 from accounts.invitations.services import still_stands
 from accounts.members.services import join
 from accounts.models import Account, Invitation, Membership, User
-from accounts.sign_in.registration import VOUCHED_FOR, discard_sign_up
+from accounts.sign_in.registration import VOUCHED_FOR, discard_sign_up, is_only_invited
 from sso.login.attributes import name_of, role_of
 from sso.login.eligibility import refuse_operators_and_inactive
 from sso.models import Connection
@@ -42,7 +42,7 @@ def provision_member(
         refuse_operators_and_inactive(user)
         if discard_sign_up(user=user, why=VOUCHED_FOR, by=by, at=at):
             _set_name(user, name_of(connection, assertion))
-        if not _is_only_invited(user):
+        if not is_only_invited(user):
             raise Refused("other_account", email=email)
     invitation = _valid_invitation(account, user, at)
     if invitation is None:
@@ -63,16 +63,6 @@ def provision_member(
         auth_type="sso",
     )
     return membership
-
-
-def _is_only_invited(user: User) -> bool:
-    """True for a user created by an invitation who has never signed in: no password, no membership
-    and no verified address."""
-    return not (
-        user.has_usable_password()
-        or user.memberships.exists()
-        or EmailAddress.objects.filter(user=user, verified=True).exists()
-    )
 
 
 def _valid_invitation(account: Account, user: User | None, at: datetime) -> Invitation | None:

@@ -1,5 +1,6 @@
 """Another address: confirmed at the new one, told to the old one."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,9 +10,11 @@ from django.test import Client
 from pytest_django import Settings
 from time_machine import TimeMachineFixture
 
-from accounts.authorization.actor import Actor
-from accounts.models import AuditEvent, Membership
-from accounts.sign_in import email_change
+from accounts.authorization.actor import Actor, EntryPoint
+from accounts.invitations import services as invitations
+from accounts.models import Account, AuditEvent, Invitation, Membership, User
+from accounts.roles import Role
+from accounts.sign_in import email_change, registration, services
 from accounts.users import services as user_services
 from notifications.models import Mail
 from tests.factories import PASSWORD, MembershipFactory
@@ -211,6 +214,68 @@ def test_address_that_is_taken_meanwhile_is_refused(browser: Client, user: Membe
     assert answer.status_code == 400
     assert "Another user has taken this address" in answer.content.decode()
     assert email_of(user) != NEW
+
+
+def invite(member: Membership, now: datetime) -> None:
+    invitations.invite(
+        account=member.account, email=NEW, role=Role.USERS, by=Actor.member(member), at=now
+    )
+
+
+def sign_up(_member: Membership, now: datetime) -> None:
+    by = Actor(through=EntryPoint.PORTAL)
+    registration.sign_up(email=NEW, password=PASSWORD, account_name="Globex", by=by, at=now)
+
+
+@pytest.mark.both
+@pytest.mark.parametrize("take", [invite, sign_up])
+@pytest.mark.parametrize("takes_first", [True, False])
+def test_who_has_proven_nothing_keeps_nobody_from_an_address(
+    browser: Client,
+    user: Membership,
+    now: datetime,
+    take: Callable[[Membership, datetime], None],
+    takes_first: bool,
+) -> None:
+    stranger = MembershipFactory.create()
+    if takes_first:
+        take(stranger, now)
+        holder = User.objects.get(email=NEW)
+    ask(browser)
+    path = path_in(mails_to(NEW)[-1])
+    if not takes_first:
+        take(stranger, now)
+        holder = User.objects.get(email=NEW)
+
+    browser.post(path)
+
+    assert email_of(user) == NEW
+    assert not User.objects.filter(pk=holder.pk).exists()
+    assert not Account.objects.filter(name="Globex", closed_at=None).exists()
+    invited = list(Invitation.objects.open().filter(account=stranger.account))
+    assert [each.user for each in invited] == [user.user] * (take is invite)
+
+
+def test_invitation_by_ones_own_account_ends_with_the_change(
+    browser: Client, user: Membership, administrator: Membership, now: datetime
+) -> None:
+    invite(administrator, now)
+
+    ask(browser)
+    browser.post(path_in(mails_to(NEW)[-1]))
+
+    assert email_of(user) == NEW
+    assert not Invitation.objects.open().exists()
+    assert Invitation.objects.get().withdrawn_at is not None
+
+
+def test_operator_sets_an_address_that_was_only_invited(user: Membership, now: datetime) -> None:
+    invite(MembershipFactory.create(), now)
+    operator = Actor.operator(through=EntryPoint.COMMAND)
+
+    services.change_email(user=user.user, email=NEW, by=operator, at=now)
+
+    assert email_of(user) == NEW
 
 
 def test_own_address_is_refused(browser: Client, user: Membership) -> None:
