@@ -1,6 +1,6 @@
 """Sends requests the short way. A fault on it is logged, and Django answers in its place.
 
-Verifications are counted here, whichever way they take.
+Verifications are counted here, whichever way they take. One that cannot be counted is answered.
 """
 
 import logging
@@ -66,7 +66,6 @@ def shortcut(serve: WSGIApplication) -> WSGIApplication:
         if status == _OK and result is GOOD and logs_errors_only:
             note_good(perf_counter() - began)
         else:
-            begin_to_count()
             _tell(environ, endpoint, sent, MEMORY, perf_counter() - began)
         start_response(status, headers)
         return body
@@ -82,7 +81,6 @@ def _serve_counting(
     began: float,
 ) -> Iterable[bytes]:
     """Have the database asked, or Django."""
-    begin_to_count()
     told: list[tuple[str, Headers]] = []
 
     def start(status: str, headers: Headers, *facts: Any) -> Any:
@@ -92,9 +90,7 @@ def _serve_counting(
     with working_for(identifier_of(environ)):
         body = serve(environ, start)
         status, headers = told[-1]
-        result = INACTIVE if _is_inactive(body) else result_of(int(status[:3]), headers)
-        sent = status, headers, body, result
-        _tell(environ, endpoint, sent, DATABASE, perf_counter() - began)
+        _tell(environ, endpoint, (status, headers, body, ""), DATABASE, perf_counter() - began)
     return body
 
 
@@ -105,18 +101,25 @@ def _tell(
     source: str,
     seconds: float,
 ) -> None:
-    """Count a verification, and write its line if it shall have one."""
-    status, headers, body, result = sent
-    verifications.add(endpoint, result, source, seconds)
-    write_verification(
-        environ,
-        endpoint=endpoint,
-        status=status,
-        result=result,
-        seconds=seconds,
-        headers=headers,
-        body=body,
-    )
+    """Count a verification, and write its line if it shall have one. What it came to is read from
+    the answer where nobody knows. A fault is logged, and keeps nobody from the answer."""
+    try:
+        status, headers, body, result = sent
+        if not result:
+            result = INACTIVE if _is_inactive(body) else result_of(int(status[:3]), headers)
+        begin_to_count()
+        verifications.add(endpoint, result, source, seconds)
+        write_verification(
+            environ,
+            endpoint=endpoint,
+            status=status,
+            result=result,
+            seconds=seconds,
+            headers=headers,
+            body=body,
+        )
+    except Exception:
+        logger.exception("A verification was answered, and not counted.")
 
 
 def _is_inactive(body: Iterable[bytes]) -> bool:

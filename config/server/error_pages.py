@@ -68,7 +68,7 @@ def _form(request: HttpRequest) -> Iterator[tuple[str, Any]]:
 def _json(request: HttpRequest) -> Iterator[tuple[str, Any]]:
     try:
         found = json.loads(request.body)
-    except (ValueError, RawPostDataException, OSError):
+    except (ValueError, RecursionError, RawPostDataException, OSError):
         return
     if isinstance(found, Mapping):
         yield from found.items()

@@ -130,3 +130,14 @@ def _report(request: HttpRequest, secret: str) -> str:
 def _connect(conninfo: str) -> None:
     held = [conninfo, f"'{conninfo}\""]
     raise RuntimeError(f"{len(held)} {conninfo} does not answer")
+
+
+def test_body_that_is_nested_too_deeply_is_no_fault_of_the_report(settings: Settings) -> None:
+    settings.DEBUG = True
+    request = RequestFactory().post("/", "[" * 100_000, content_type="application/json")
+    try:
+        fail()
+    except RuntimeError:
+        answer = technical_500_response(request, *sys.exc_info())
+
+    assert "broken" in answer.content.decode()

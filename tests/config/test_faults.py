@@ -35,6 +35,21 @@ def test_fault_of_the_fast_path_is_logged_and_django_answers(
     assert "a fault" in caplog.text
 
 
+@pytest.mark.parametrize("part", ["begin_to_count", "result_of", "write_verification"])
+def test_answer_that_cannot_be_counted_goes_out(
+    part: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = patch(f"config.fast_path.shortcut.{part}", side_effect=RuntimeError("not counted"))
+    if part != "result_of":  # memory knows what its answer comes to
+        with broken:
+            assert say(shortcut(django), VERIFY)[0] == "401 Unauthorized"
+        assert caplog.text.count("RuntimeError: not counted") == 1
+        caplog.clear()
+    with broken, patch("config.fast_path.verify.answer_requirement", side_effect=RuntimeError):
+        assert say(shortcut(django), VERIFY)[2] == b"Django"
+    assert caplog.text.count("RuntimeError: not counted") == 1
+
+
 @pytest.mark.parametrize(
     ("error", "status"),
     [
