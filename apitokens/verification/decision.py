@@ -72,6 +72,8 @@ class CacheEntry:
     allowed: AddressList | None = None
     """From where the key may be used; None: from everywhere."""
     refusal_audited_at: datetime | None = None
+    is_forgotten: bool = False
+    """The digest was dropped: nothing can be its secret, and who shows one guesses nothing."""
     side_effects_done: bool = False
     saw_wrong_secret: bool = False
 

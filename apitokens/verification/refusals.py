@@ -26,7 +26,11 @@ class Refusal(StrEnum):
 
 
 BEARER, ENDED_BEARER = "bearer", "bearer_ended"
+FORGOTTEN, VERIFIER_FORGOTTEN = "forgotten", "verifier_forgotten"
 _GUESSES = (Refusal.MALFORMED, Refusal.UNKNOWN)
+_NO_GUESSES = (ENDED_BEARER, FORGOTTEN, VERIFIER_FORGOTTEN)
+_NO_SUCH_TOKEN = _("This API token doesn't exist.")
+_NO_SUCH_VERIFIER = _("This verifier key doesn't exist.")
 _BAD_BEARER = _(
     "The short-lived token is invalid or has expired. Get a new one. API tokens are sent as "
     "Authorization: APIKey <token>."
@@ -42,7 +46,8 @@ _CODES = {
 _SENTENCES: dict[str, Promise] = {
     Refusal.MISSING: _("Send an API token in the header Authorization: APIKey <token>."),
     Refusal.MALFORMED: _("This is not an API token. Check that you copied all of it."),
-    Refusal.UNKNOWN: _("This API token doesn't exist."),
+    Refusal.UNKNOWN: _NO_SUCH_TOKEN,
+    FORGOTTEN: _NO_SUCH_TOKEN,
     Refusal.EXPIRED: _("The API token has expired. Create a new one."),
     Refusal.DELETED: _("The API token was deleted. Create a new one."),
     Refusal.ISSUER_INACTIVE: _(
@@ -59,7 +64,8 @@ _SENTENCES: dict[str, Promise] = {
         "after $ as a variable. Put the header in single quotes."
     ),
     "verifier_malformed": _("This is not a verifier key. Check that you copied all of it."),
-    "verifier_unknown": _("This verifier key doesn't exist."),
+    "verifier_unknown": _NO_SUCH_VERIFIER,
+    VERIFIER_FORGOTTEN: _NO_SUCH_VERIFIER,
     "verifier_deleted": _("The verifier key was deleted. Ask an operator for a new one."),
     "verifier_missing": _(
         "Send your own verifier key in the header Authorization: Bearer <verifier key>, or as the "
@@ -88,9 +94,10 @@ class Refused(Exception):
 
     @property
     def is_guess(self) -> bool:
-        """False for who shows nothing, and for who knows the secret of a token that has ended: a
-        forgotten job must not shut out the others at its address."""
-        return self.code in _GUESSES and self.why != ENDED_BEARER
+        """False for who shows nothing, for who knows the secret of a token that has ended, and for
+        who names one whose digest was dropped since: a forgotten job must not shut out the others
+        at its address."""
+        return self.code in _GUESSES and self.why not in _NO_GUESSES
 
     @property
     def sentence(self) -> str:

@@ -202,6 +202,7 @@ def _current(token_id: int, row: _Row) -> CachedToken:
         expires_at=row.expires_at,
         allowed=allowed if row.allowed_addresses else None,
         refusal_audited_at=row.refusal_told_at,
+        is_forgotten=row.digest is None,
         was_unused=row.last_used_at is None,
     )
 

@@ -36,7 +36,12 @@ from apitokens.verification.decision import (
     compare_with_nothing,
     decide,
 )
-from apitokens.verification.refusals import Refusal, Refused, Requirement
+from apitokens.verification.refusals import (
+    VERIFIER_FORGOTTEN,
+    Refusal,
+    Refused,
+    Requirement,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -125,7 +130,8 @@ def authenticate_verifier(*, presented: str, at: datetime, address: str | None =
     assert entry is not None  # what is not cached was looked up
     if decision is UNKNOWN:
         entry.saw_wrong_secret = True
-        raise Refused(Refusal.UNKNOWN, "verifier_unknown")
+        why = VERIFIER_FORGOTTEN if entry.is_forgotten else "verifier_unknown"
+        raise Refused(Refusal.UNKNOWN, why)
     if decision.reason is not None:
         raise Refused(Refusal.DELETED, "verifier_deleted")
     if decision is ACCEPT_AND_RECORD and entry.row is not None:
@@ -175,7 +181,7 @@ def _look_up(verifier_id: int) -> _CachedVerifier:
     """Read the verifier key. What a transaction reads may be old, or undone: it is not cached."""
     reading = _verifiers.begin(verifier_id)
     row = VerifierKey.objects.select_related("service").filter(pk=verifier_id).first()
-    entry = _CachedVerifier()
+    entry = _CachedVerifier(is_forgotten=row is not None and row.digest is None)
     pepper = settings.TOKEN_PEPPERS.get(row.pepper or 0) if row else None
     if row is not None and row.digest is not None and pepper is not None:
         reason = None if row.deleted_at is None else Reason.DELETED

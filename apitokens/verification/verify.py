@@ -35,6 +35,7 @@ from apitokens.verification.decision import (
     decide_address,
 )
 from apitokens.verification.refusals import (
+    FORGOTTEN,
     Insufficient,
     Refusal,
     Refused,
@@ -179,8 +180,11 @@ def _answer(
 ) -> Verified:
     """Answer without any I/O."""
     if decision.reason is not None:
-        if entry is not None and decision is not UNKNOWN:
-            record_refusal(token_id=entry.token_id, at=at)
+        if entry is not None:
+            if decision is not UNKNOWN:
+                record_refusal(token_id=entry.token_id, at=at)
+            elif entry.is_forgotten:
+                raise Refused(Refusal.UNKNOWN, FORGOTTEN)
         raise refusal_for(decision.reason)
     assert entry is not None
     assert entry.verified is not None

@@ -39,6 +39,11 @@ def delete(token: APIToken) -> None:
     APIToken.objects.filter(pk=token.pk).update(deleted_at=timezone.now())
 
 
+def forget(token: APIToken) -> None:
+    """As 90 days after it was deleted."""
+    APIToken.objects.filter(pk=token.pk).update(deleted_at=timezone.now(), digest=None, pepper=None)
+
+
 def expire(token: APIToken) -> None:
     past = timezone.now() - timedelta(days=2)
     APIToken.objects.filter(pk=token.pk).update(
@@ -53,7 +58,12 @@ def deactivate_issuer(token: APIToken) -> None:
 
 @pytest.mark.parametrize(
     ("end", "code"),
-    [(delete, "deleted"), (expire, "expired"), (deactivate_issuer, "issuer_inactive")],
+    [
+        (delete, "deleted"),
+        (forget, "unknown"),
+        (expire, "expired"),
+        (deactivate_issuer, "issuer_inactive"),
+    ],
 )
 def test_forgotten_job_with_an_ended_token_shuts_nobody_out(
     user: Membership,

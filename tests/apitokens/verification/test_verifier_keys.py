@@ -106,6 +106,13 @@ def test_digest_of_a_deleted_key_goes_after_90_days(key: Key, now: datetime) -> 
     later = now + timedelta(days=90)
     token_services.forget_digests(by=Actor.operator(through=EntryPoint.SYSTEM), at=later)
     assert told(key, later) is Refusal.UNKNOWN
+    with pytest.raises(Refused) as refused:
+        authenticate_verifier(presented=key.spell("_"), at=later)
+    assert not refused.value.is_guess
+    with pytest.raises(Refused) as refused:
+        authenticate_verifier(presented=keys.make(1, keys.VERIFIER).spell("_"), at=later)
+    assert refused.value.is_guess
+    assert refused.value.sentence == "This verifier key doesn't exist."
 
 
 def test_making_and_deleting_is_on_the_record(key: Key, now: datetime) -> None:
