@@ -75,19 +75,24 @@ def connections_suffice(
     if not databases or connection.vendor != "postgresql":
         return []
     allowed, used = _connections()
-    needed = settings.WEB_WORKERS * (settings.WEB_THREADS + 1) + OTHERS
+    needed = connections_of_a_web() + OTHERS
     if needed <= allowed and used <= MOST_IN_USE * allowed:
         return []
     return [
         checks.Warning(
-            f"PostgreSQL allows {allowed} connections, of which {used} are in use, and the web "
-            f"processes of one machine keep up to {needed}: when there are no more, requests are "
-            "answered 503.",
+            f"PostgreSQL allows {allowed} connections, of which {used} are in use, and one "
+            f"web with a worker and a beat keeps up to {needed}: when there are no more, requests "
+            "are answered 503.",
             hint="Raise max_connections, lower WEB_WORKERS or WEB_THREADS (to 4 at least), or let "
             "PgBouncer share connections by transaction.",
             id="operations.W002",
         )
     ]
+
+
+def connections_of_a_web() -> int:
+    """How many connections the processes of one `permatoken web` keep at most."""
+    return int(settings.WEB_WORKERS * (settings.WEB_THREADS + 1))
 
 
 def _connections() -> tuple[int, int]:

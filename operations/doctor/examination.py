@@ -14,6 +14,8 @@ from django.core.checks import CheckMessage
 from django.db import Error, OperationalError, connection
 
 from notifications.email.transport import SMTP
+from operations.checks.database import connections_of_a_web
+from operations.checks.servers import mail_server_answers, redis_answers
 from operations.time_limit import within
 
 SECONDS = 10.0
@@ -52,11 +54,14 @@ def topics() -> list[Topic]:
     redis = "It answers." if settings.REDIS_URL else "None: cache and queue are files of DATA_DIR."
     is_smtp = settings.EMAIL_BACKEND == SMTP
     mail = f"{settings.EMAIL_HOST} answers." if is_smtp else "Written to files."
+    enough = "There are enough for one web."
+    if connection.vendor == "postgresql":
+        enough += f" Each one more keeps up to {connections_of_a_web()}."
     return [
         Topic("Database", (AWAY,), f"{database}. It answers."),
         Topic("Migrations", ("operations.E001",), "All are applied."),
         Topic("Clocks", ("operations.W001",), "This machine and the database agree."),
-        Topic("Connections", ("operations.W002",), "There are enough."),
+        Topic("Connections", ("operations.W002",), enough),
         Topic("Redis", ("operations.W005", "operations.W006", "apitokens.W006"), redis),
         Topic(
             "Email",
@@ -87,6 +92,9 @@ def examine() -> list[Finding]:
     messages += _found(databases)
     told = topics()
     if answers is not None:
+        # They ask servers only where databases may be asked; Redis and mail are others.
+        own = [*redis_answers(["default"]), *mail_server_answers(["default"])]
+        messages += [message for message in own if not message.is_silenced()]
         needs = {"Migrations", "Clocks", "Connections", "Peppers and keys", "Workers and beats"}
         told = [topic for topic in told if topic.name not in needs]
     return [*_of_topics(told, messages), *_others(messages)]

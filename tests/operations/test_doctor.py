@@ -86,7 +86,12 @@ def doctor(**environment: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def test_database_that_is_away_is_a_finding_like_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_database_that_is_away_is_a_finding_like_others(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    settings.EMAIL_BACKEND, settings.EMAIL_HOST, settings.EMAIL_PORT = SMTP, "127.0.0.1", 1
+
     def away() -> None:
         raise OperationalError("connection refused\nIs the server running?")
 
@@ -97,6 +102,8 @@ def test_database_that_is_away_is_a_finding_like_others(monkeypatch: pytest.Monk
     assert "broken    Database: It isn't responding (connection refused)." in told
     assert "Migrations" not in told
     assert "Static files" in told
+    assert "risky     Redis: Redis isn't responding" in told
+    assert "risky     Email: The mail server 127.0.0.1:1 can't be used" in told
     assert code == 1
 
 
@@ -142,7 +149,7 @@ def test_more_threads_than_connections_are_told(settings: Settings) -> None:
 
     (message,) = database.connections_suffice(["default"])
 
-    assert "keep up to 2309" in message.msg
+    assert "keeps up to 2309" in message.msg
 
 
 def test_what_travels_in_clear_is_told(settings: Settings) -> None:
