@@ -442,11 +442,12 @@ def _delete_many(tokens: list[APIToken], *, by: Actor, at: datetime) -> list[API
 def _delete(token: APIToken, *, by: Actor, at: datetime) -> bool:
     if not may_manage(token, reauthorize(by, at)):
         raise PermissionDenied(_("You do not have permission to delete this API token."))
+    # Also if it is deleted: whoever did so may not have been heard yet, or have died in between.
+    end_token_on_commit(token.pk)
     deleted = APIToken.objects.undeleted().filter(pk=token.pk)
     if not deleted.update(deleted_at=at, deleted_by=by.user):
         return False
     token.deleted_at, token.deleted_by = at, by.user
-    end_token_on_commit(token.pk)
     notify_token_changed(token, was_created=False, by=by, at=at)
     record("token.deleted", token, by=by, at=at, name=token.name)
     return True

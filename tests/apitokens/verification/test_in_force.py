@@ -372,6 +372,23 @@ def test_deleted_verifier_key_is_waited_for(waits: Waits) -> None:
     assert waits == [{4096 + made.pk % 512}]
 
 
+def test_deletion_that_is_repeated_is_waited_for(
+    engineer: Membership, issue: Issue, waits: Waits
+) -> None:
+    """The first one may not have been heard, or its process have died after the commit."""
+    token, _key = issue(engineer, at=timezone.now())
+    at = timezone.now()
+    made = verifier_keys.issue_verifier(name="Billing", by=OPERATOR, at=at).verifier
+    token_services.delete(token=token, by=OPERATOR, at=at)
+    verifier_keys.delete_verifier(verifier=made, by=OPERATOR, at=at)
+    waits.clear()
+
+    assert not token_services.delete(token=token, by=OPERATOR, at=at)
+    assert not verifier_keys.delete_verifier(verifier=made, by=OPERATOR, at=at)
+
+    assert waits == [{token.pk % 4096}, {4096 + made.pk % 512}]
+
+
 def test_bulk_acts_wait_once(user: Membership, issue: Issue, waits: Waits) -> None:
     tokens = [issue(user, at=timezone.now()).token for _token in range(5)]
     token_services.delete_all(tokens=tokens, by=OPERATOR, at=timezone.now())
