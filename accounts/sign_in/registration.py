@@ -111,9 +111,10 @@ def is_proven(user: User) -> bool:
 
 def is_only_invited(user: User) -> bool:
     """True for a user created by an invitation who has never signed in: no password, no membership
-    and no verified address."""
-    return not (
-        user.has_usable_password()
+    and no verified address. Operators and those who are switched off are none."""
+    return user.is_active and not (
+        user.is_staff
+        or user.has_usable_password()
         or user.memberships.exists()
         or EmailAddress.objects.filter(user=user, verified=True).exists()
     )
@@ -126,7 +127,7 @@ def hand_over_address(*, email: str, to: User, by: Actor, at: datetime) -> None:
 
     Nothing is done for a user of whom something is proven.
     """
-    others = User.objects.exclude(pk=to.pk).filter(email=email, is_active=True, is_staff=False)
+    others = User.objects.exclude(pk=to.pk).filter(email=email)
     holder = others.first()
     if holder is None:
         return
@@ -136,14 +137,12 @@ def hand_over_address(*, email: str, to: User, by: Actor, at: datetime) -> None:
     if holder is None or not is_only_invited(holder):
         return
     sent = Invitation.objects.filter(user=holder)
-    belongs = Membership.objects.filter(user=to, removed_at=None).values("account")
-    invited = Invitation.objects.open().filter(user=to).values("account")
-    for known in (belongs, invited):
-        sent.open().filter(account__in=list(known.values_list("account", flat=True))).update(
-            withdrawn_at=at
-        )
+    belongs = Membership.objects.filter(user=to, removed_at=None)
+    invited = Invitation.objects.open().filter(user=to)
+    known = {row.account_id for rows in (belongs, invited) for row in rows.only("account")}
     try:
         with transaction.atomic():
+            sent.open().filter(account__in=known).update(withdrawn_at=at)
             sent.update(user=to)
             holder.delete()
     except ProtectedError:  # named by what has happened: the address stays theirs
@@ -242,7 +241,7 @@ def _only_invited(email: str) -> User | None:
     found = User.objects.select_for_update(of=("self",), no_key=True).filter(
         email=normal_email(email)
     )
-    user = found.filter(is_active=True).first()
+    user = found.first()
     return user if user is not None and is_only_invited(user) else None
 
 
