@@ -442,7 +442,7 @@ def _delete_many(tokens: list[APIToken], *, by: Actor, at: datetime) -> list[API
 def _delete(token: APIToken, *, by: Actor, at: datetime) -> bool:
     if not may_manage(token, reauthorize(by, at)):
         raise PermissionDenied(_("You do not have permission to delete this API token."))
-    # Also if it is deleted: whoever did so may not have been heard yet, or have died in between.
+    # Also if it was deleted before: that may not have reached all processes yet.
     end_token_on_commit(token.pk)
     deleted = APIToken.objects.undeleted().filter(pk=token.pk)
     if not deleted.update(deleted_at=at, deleted_by=by.user):

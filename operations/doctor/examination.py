@@ -92,9 +92,6 @@ def examine() -> list[Finding]:
     messages += _found(databases)
     told = topics()
     if answers is not None:
-        # They ask servers only where databases may be asked; Redis and mail are others.
-        own = [*redis_answers(["default"]), *mail_server_answers(["default"])]
-        messages += [message for message in own if not message.is_silenced()]
         needs = {"Migrations", "Clocks", "Connections", "Peppers and keys", "Workers and beats"}
         told = [topic for topic in told if topic.name not in needs]
     return [*_of_topics(told, messages), *_others(messages)]
@@ -103,6 +100,8 @@ def examine() -> list[Finding]:
 def _found(databases: list[str] | None) -> list[CheckMessage]:
     """What the checks have found, but for what SILENCED_SYSTEM_CHECKS says is meant."""
     found = checks.run_checks(include_deployment_checks=True, databases=databases)
+    if databases is None:  # these two ask only where databases may be asked, and other servers
+        found += [*redis_answers(["default"]), *mail_server_answers(["default"])]
     return [message for message in found if not message.is_silenced()]
 
 
