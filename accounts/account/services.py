@@ -58,8 +58,8 @@ def change_token_limit(*, account: Account, limit: int, by: Actor, at: datetime)
 def close_account(*, account: Account, by: Actor, at: datetime) -> None:
     """Close the account: nobody can work in it, and its API tokens are refused at once."""
     by = operators_only(by, at)
+    invalidate_token_cache_on_commit(account_id=account.pk, is_weaker=True)
     if Account.objects.filter(pk=account.pk, closed_at=None).update(closed_at=at):
-        invalidate_token_cache_on_commit(account_id=account.pk, is_weaker=True)
         audit.record("account.closed", by=by, at=at, account=account, subject=account)
 
 

@@ -63,8 +63,8 @@ def invalidate_token_cache_on_commit(
     *, user_id: int | None = None, account_id: int | None = None, is_weaker: bool
 ) -> None:
     """Send `standing_changed` on commit, so that cached tokens are read again: those that this user
-    issued, in this account (None: of any user, in any account). If they are `weaker` now, no
-    process accepts what they were before the answer."""
+    issued, in this account (None: of any user, in any account). If they are weaker now, no process
+    accepts after the answer what they were; so this is called also by who finds them so already."""
     facts = {"user_id": user_id, "account_id": account_id, "is_weaker": is_weaker}
     transaction.on_commit(lambda: standing_changed.send(Membership, **facts) and None)
 

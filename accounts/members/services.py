@@ -59,6 +59,9 @@ def change_role(*, membership: Membership, role: Role, by: Actor, at: datetime) 
     if not may_manage(by, membership.account_id):
         raise PermissionDenied(_("Only Administrators can change roles."))
     before = _reread(membership)
+    recheck.invalidate_token_cache_on_commit(
+        user_id=membership.user_id, account_id=membership.account_id, is_weaker=True
+    )
     if before is role:
         return False
     _refuse_last_administrator(membership)
@@ -75,9 +78,6 @@ def change_role(*, membership: Membership, role: Role, by: Actor, at: datetime) 
         user=membership.user_id,
         before=before.label,
         after=role.label,
-    )
-    recheck.invalidate_token_cache_on_commit(
-        user_id=membership.user_id, account_id=membership.account_id, is_weaker=True
     )
     return True
 
@@ -194,6 +194,9 @@ def _end(
     by: Actor,
     at: datetime,
 ) -> bool:
+    recheck.invalidate_token_cache_on_commit(
+        user_id=membership.user_id, account_id=membership.account_id, is_weaker=True
+    )
     if not Membership.everyone.filter(pk=membership.pk, removed_at=None).exists():
         return False
     _reread(membership)
@@ -222,9 +225,6 @@ def _end(
         subject=membership,
         user=membership.user_id,
         role=membership.held_role.label,
-    )
-    recheck.invalidate_token_cache_on_commit(
-        user_id=membership.user_id, account_id=membership.account_id, is_weaker=True
     )
     return True
 

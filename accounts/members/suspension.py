@@ -32,10 +32,13 @@ def suspend_tokens(*, membership: Membership, by: Actor, at: datetime) -> bool:
     as_it_was_read = Membership.objects.filter(
         pk=membership.pk, sso_at=membership.sso_at, removed_at=None, tokens_suspended_at=None
     )
+    recheck.invalidate_token_cache_on_commit(
+        user_id=membership.user_id, account_id=membership.account_id, is_weaker=True
+    )
     if not as_it_was_read.update(tokens_suspended_at=at):
         return False
     membership.tokens_suspended_at = at
-    _record("member.tokens_suspended", membership, is_weaker=True, by=by, at=at)
+    _record("member.tokens_suspended", membership, by=by, at=at)
     return True
 
 
@@ -46,7 +49,10 @@ def resume_tokens(*, membership: Membership, by: Actor, at: datetime) -> bool:
     if not suspended.update(tokens_suspended_at=None):
         return False
     membership.tokens_suspended_at = None
-    _record("member.tokens_resumed", membership, is_weaker=False, by=by, at=at)
+    recheck.invalidate_token_cache_on_commit(
+        user_id=membership.user_id, account_id=membership.account_id, is_weaker=False
+    )
+    _record("member.tokens_resumed", membership, by=by, at=at)
     return True
 
 
@@ -73,11 +79,7 @@ def own_tokens_suspended() -> ValidationError:
     )
 
 
-def _record(kind: str, membership: Membership, *, is_weaker: bool, by: Actor, at: datetime) -> None:
-    """Write the event, and have caches of tokens read them again."""
-    recheck.invalidate_token_cache_on_commit(
-        user_id=membership.user_id, account_id=membership.account_id, is_weaker=is_weaker
-    )
+def _record(kind: str, membership: Membership, *, by: Actor, at: datetime) -> None:
     audit.record(
         kind,
         by=by,

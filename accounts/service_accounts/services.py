@@ -100,9 +100,10 @@ def edit(
     by = _managing(service_account.membership.account_id, by, at)
     present = _present(service_account)
     wanted: dict[str, Any] = {**changes}
-    role = wanted.pop("role", present.held_role)
+    role = wanted.pop("role", None)
     changed = sorted(_set(present, wanted))
-    members.change_role(membership=present.membership, role=role, by=by, at=at)
+    if role is not None:
+        members.change_role(membership=present.membership, role=role, by=by, at=at)
     if not changed:
         return present
     if "contact_email" in changed:
@@ -127,11 +128,11 @@ def switch(*, service_account: ServiceAccount, is_on: bool, by: Actor, at: datet
     by = _managing(service_account.membership.account_id, by, at)
     present = _present(service_account)
     user = present.membership.user
-    if not User.everyone.filter(pk=user.pk, is_active=not is_on).update(is_active=is_on):
-        return False
     recheck.invalidate_token_cache_on_commit(
         user_id=user.pk, account_id=present.membership.account_id, is_weaker=not is_on
     )
+    if not User.everyone.filter(pk=user.pk, is_active=not is_on).update(is_active=is_on):
+        return False
     kind = "service_account.switched_on" if is_on else "service_account.switched_off"
     contacts.record(kind, present, by=by, at=at)
     return True

@@ -83,10 +83,10 @@ def deactivate_user(*, user: User, by: Actor, at: datetime) -> None:
     by = operators_only(by, at)
     if by.user == user:
         raise PermissionDenied(_("You can't deactivate yourself. Ask another operator."))
+    invalidate_token_cache_on_commit(user_id=user.pk, is_weaker=True)
     if User.objects.filter(pk=user.pk, is_active=True).update(is_active=False):
         half_sign_ins.end_all(user_id=user.pk)
         token_families.end_all(user=user, why="deactivated", at=at)
-        invalidate_token_cache_on_commit(user_id=user.pk, is_weaker=True)
         audit.record("user.deactivated", by=by, at=at, subject=user)
 
 

@@ -1,6 +1,7 @@
 """Waits until no process of any host accepts any more what has been ended.
 
-Services register what they end; after the commit the marks of this host are changed. The waiting
+Services register what they end, also what they find ended: whoever did that may not have been heard
+yet, or have died after the commit. After the commit the marks of this host are changed. The waiting
 comes last, for all together: at the end of a request, a task or a command (`together`), or else at
 the commit.
 """
@@ -12,13 +13,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.db import DatabaseError, transaction
+from django.db.models import F
 from django.dispatch import receiver
 
 from accounts.signals import standing_changed
 from apitokens.cache import hosts, messages
 from apitokens.cache.lease_cache import clock
 from apitokens.cache.marks import TOKEN_MARKS, VERIFIER_MARKS, marks
-from apitokens.models import APIToken
+from apitokens.models import APIToken, APITokenQuerySet
 
 MARGIN = 0.01
 """Seconds. Clocks of two machines do not run at exactly the same speed."""
@@ -77,13 +79,18 @@ def end_token_on_commit(token_id: int) -> None:
     _end_on_commit(_place_of_token(token_id))
 
 
+def end_tokens_on_commit(tokens: APITokenQuerySet) -> None:
+    """As `end_token_on_commit`, for all of these."""
+    _end_on_commit(*_places_of(tokens))
+
+
 def end_verifier_on_commit(verifier_id: int) -> None:
     """As `end_token_on_commit`, for a verifier key."""
     _end_on_commit(TOKEN_MARKS + verifier_id % VERIFIER_MARKS)
 
 
-def _end_on_commit(place: int) -> None:
-    _thread.ended.add(place)
+def _end_on_commit(*places: int) -> None:
+    _thread.ended.update(places)
     transaction.on_commit(_tell_of_transaction)
 
 
@@ -99,13 +106,13 @@ def forget_standing(
     user_id: int | None, account_id: int | None, is_weaker: bool, **_facts: Any
 ) -> None:
     """Have the tokens read again that this user issued in this account (None: any)."""
-    tokens = APIToken.objects.undeleted().order_by()
+    tokens = APIToken.objects.all()
     if user_id is not None:
         tokens = tokens.filter(issuer__user=user_id)
     if account_id is not None:
         tokens = tokens.filter(account=account_id)
     try:
-        places = {_place_of_token(token_id) for token_id in tokens.values_list("pk", flat=True)}
+        places = _places_of(tokens)
     except DatabaseError:
         places = set(range(TOKEN_MARKS))
     if is_weaker:
@@ -116,6 +123,13 @@ def forget_standing(
 
 def _place_of_token(token_id: int) -> int:
     return token_id % TOKEN_MARKS
+
+
+def _places_of(tokens: APITokenQuerySet) -> set[int]:
+    """The places of these tokens: also of deleted ones, of which others may not have heard yet,
+    until their digests are dropped."""
+    known = tokens.filter(digest__isnull=False).order_by()
+    return set(known.values_list(F("pk") % TOKEN_MARKS, flat=True).distinct())
 
 
 def _tell(places: set[int]) -> None:

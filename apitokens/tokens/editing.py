@@ -79,6 +79,9 @@ def _edit(token: APIToken, changes: Changes, *, by: Actor, at: datetime) -> APIT
     wanted = {field: _as_stored(field, value) for field, value in changes.items()}
     if "scopes" in changes:
         wanted["scopes"] = _scopes(changes["scopes"], present, by)
+    # A longer list waits for all processes as a shorter one: who saves it wants to use it.
+    if changes.keys() & {"role", "expires_at", "scopes", "allowed_addresses"}:
+        end_token_on_commit(present.pk)
     changed = {field for field, value in wanted.items() if getattr(present, field) != value}
     if not changed:
         return present
@@ -96,9 +99,6 @@ def _edit(token: APIToken, changes: Changes, *, by: Actor, at: datetime) -> APIT
     if "expires_at" in changed:
         changed |= _end_earlier(present, at=at)
     present.save(update_fields=changed)
-    # A longer list waits for all processes as a shorter one: who saves it wants to use it.
-    if changed & {"role", "expires_at", "scopes", "allowed_addresses"}:
-        end_token_on_commit(present.pk)
     notify_token_edited(present, by=by, at=at)
     record("token.edited", present, by=by, at=at, name=present.name, **facts)
     return present

@@ -8,7 +8,6 @@ from array import array
 from collections import defaultdict
 from collections.abc import Callable, Collection
 from datetime import datetime
-from functools import partial
 
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
@@ -19,7 +18,7 @@ from accounts.authorization.actor import Actor
 from accounts.authorization.recheck import lock_account, reauthorize
 from accounts.members.suspension import own_tokens_suspended
 from accounts.models import Account, Membership
-from apitokens.cache.token_caches import TOKENS
+from apitokens.cache.in_force import end_token_on_commit
 from apitokens.models import APIToken, APITokenQuerySet
 from apitokens.tokens.notifications import notify_handed_over
 from apitokens.tokens.rules import (
@@ -201,5 +200,5 @@ def _give(tokens: list[APIToken], receiver: Membership, *, by: Actor, at: dateti
         }
         events.append(audit.Happened(token.account_id, token, details))
         token.issuer, token.form_key = receiver, None
-        transaction.on_commit(partial(TOKENS.forget, token.pk))
+        end_token_on_commit(token.pk)
     audit.record_many("token.handed_over", events, by=by, at=at)

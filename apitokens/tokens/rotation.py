@@ -112,6 +112,9 @@ def rotate(
             ends_at = _new_end(present, expires_at, by=by, at=at)
             key = _renew(present, grace=grace, ends_at=ends_at, form_key=form_key, at=at)
             _conclude(present, by=by, at=at)
+    except AlreadyRotated:
+        end_token_on_commit(token.pk)
+        raise
     except (ValidationError, PermissionDenied) as refused:
         for code in sorted(codes_of(refused) & AUDITED_REFUSALS):
             record("token.rotate_refused", token, by=by, at=at, code=code, name=token.name)
@@ -154,6 +157,7 @@ def end_old_secret(
         by = reauthorize(by, at)
         present = lock_token(token)
         _refuse_strangers(present, by)
+        end_token_on_commit(present.pk)
         if not present.has_working_old_secret(at):
             return False
         if rotations not in (None, present.rotations):
@@ -165,7 +169,6 @@ def end_old_secret(
                 code="rotated_meanwhile",
             )
         OldSecret.objects.filter(token=present.pk).update(ends_at=at)
-        end_token_on_commit(present.pk)
         notify_old_secret_ended(present, by=by, at=at)
         record("token.old_secret_ended", present, by=by, at=at, name=present.name)
         return True

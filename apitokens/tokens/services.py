@@ -30,7 +30,7 @@ from accounts.service_accounts.issuing import may_issue_for, refuse_suspended
 from apitokens import keys
 from apitokens.addresses.rules import WIDER, in_words
 from apitokens.addresses.rules import read as read_addresses
-from apitokens.cache.in_force import end_token_on_commit
+from apitokens.cache.in_force import end_token_on_commit, end_tokens_on_commit
 from apitokens.expiry.schedule import first_notice_due
 from apitokens.models import APIToken, APITokenQuerySet, OldSecret, VerifierKey
 from apitokens.peppers import current_pepper
@@ -198,8 +198,9 @@ def delete_selected(
         with transaction.atomic():
             lock_account(account.pk)
             by = reauthorize(by, at)
-            found = APIToken.objects.undeleted().filter(account=account, pk__in=token_ids)
-            wanted = list(found.select_related("issuer__user"))
+            found = APIToken.objects.filter(account=account, pk__in=token_ids)
+            end_tokens_on_commit(found)
+            wanted = list(found.undeleted().select_related("issuer__user"))
             refuse_other_issuers(wanted, issuers)
             return _delete_together(wanted, are_all=False, by=by, at=at)
     except MayNotDelete as refusal:
@@ -240,6 +241,7 @@ def delete_all_of(
     by = reauthorize(by, at)
     if not (by.is_operator or by.is_administrator_of(issuer.account_id) or by.is_member(issuer)):
         raise PermissionDenied(_("You don't have permission to delete these API tokens."))
+    end_tokens_on_commit(APIToken.objects.filter(issuer=issuer))
     active = APIToken.objects.active(at).filter(issuer=issuer).select_related("issuer__user")
     if only is not None:
         active = active.filter(pk__in=only)
@@ -419,6 +421,8 @@ def _delete_many(tokens: list[APIToken], *, by: Actor, at: datetime) -> list[API
     if refused := [token for token in tokens if not may_manage(token, by)]:
         raise MayNotDelete(refused)
     lock_tokens(tokens)
+    for token in tokens:
+        end_token_on_commit(token.pk)
     deleted = list[APIToken]()
     for start in range(0, len(tokens), DELETED_AT_ONCE):
         some = tokens[start : start + DELETED_AT_ONCE]
@@ -429,7 +433,6 @@ def _delete_many(tokens: list[APIToken], *, by: Actor, at: datetime) -> list[API
         deleted += [token for token in some if token.pk in there]
     for token in deleted:
         token.deleted_at, token.deleted_by = at, by.user
-        end_token_on_commit(token.pk)
     audit.record_many(
         "token.deleted",
         (audit.Happened(token.account_id, token, {"name": token.name}) for token in deleted),
@@ -442,7 +445,6 @@ def _delete_many(tokens: list[APIToken], *, by: Actor, at: datetime) -> list[API
 def _delete(token: APIToken, *, by: Actor, at: datetime) -> bool:
     if not may_manage(token, reauthorize(by, at)):
         raise PermissionDenied(_("You do not have permission to delete this API token."))
-    # Also if it was deleted before: that may not have reached all processes yet.
     end_token_on_commit(token.pk)
     deleted = APIToken.objects.undeleted().filter(pk=token.pk)
     if not deleted.update(deleted_at=at, deleted_by=by.user):

@@ -102,7 +102,7 @@ def issue_verifier(
 def delete_verifier(*, verifier: VerifierKey, by: Actor, at: datetime) -> bool:
     """Delete a verifier key: it stops at once. False if it was deleted already. Operators only."""
     _operators_only(by)
-    end_verifier_on_commit(verifier.pk)  # also if it is deleted: see the deletion of tokens
+    end_verifier_on_commit(verifier.pk)
     present = VerifierKey.objects.filter(pk=verifier.pk, deleted_at=None)
     if not present.update(deleted_at=at):
         return False

@@ -78,27 +78,47 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         at = timezone.now()
         # Eight bytes each: what is asked about is what will be deleted, whatever happens meanwhile.
-        ids = array("q", _select(options, at=at).order_by("pk").values_list("pk", flat=True))
-        verifiers = _verifiers(options)
-        if not ids and not verifiers:
+        selected = _select(options, at=at)
+        ids = array("q", selected.undeleted().order_by("pk").values_list("pk", flat=True))
+        ended, verifiers = selected.deleted(), _verifiers(options)
+        names = [each.name for each in verifiers if each.deleted_at is None]
+        if not ids and not names:
+            if not options["dry_run"]:
+                self._delete_all(array("q"), ended, verifiers, options, at=at)
             self.stdout.write("No matching API tokens. Nothing to delete.")
             return
         self._show(ids, at=at)
-        if verifiers:
-            self.stdout.write(f"Verifier keys: {', '.join(each.name for each in verifiers)}.")
+        if names:
+            self.stdout.write(f"Verifier keys: {', '.join(names)}.")
         if options["dry_run"]:
             self.stdout.write("Dry run: nothing was deleted.")
             return
-        if not options["yes"] and not self._is_confirmed(len(ids) + len(verifiers)):
+        if not options["yes"] and not self._is_confirmed(len(ids) + len(names)):
             self.stdout.write("Nothing was deleted.")
             return
+        deleted = self._delete_all(ids, ended, verifiers, options, at=at)
+        self.stdout.write(self.style.SUCCESS(f"Deleted: {deleted}."))
+
+    def _delete_all(
+        self,
+        ids: array[int],
+        ended: APITokenQuerySet,
+        verifiers: list[VerifierKey],
+        options: dict[str, Any],
+        *,
+        at: datetime,
+    ) -> int:
+        """Delete these tokens and verifier keys, and wait until no process accepts any of them, nor
+        those that were `ended` before: by a run, perhaps, that was broken off. Returns how many
+        were deleted now."""
         operator = Actor.operator(through=EntryPoint.COMMAND)
         with in_force.together():
             meant = _still_meant(APIToken.objects.all(), options, at=at)
             deleted = self._delete(ids, meant, by=operator)
+            in_force.end_tokens_on_commit(ended)
             for verifier in verifiers:
                 deleted += delete_verifier(verifier=verifier, by=operator, at=timezone.now())
-        self.stdout.write(self.style.SUCCESS(f"Deleted: {deleted}."))
+        return deleted
 
     def _show(self, ids: array[int], *, at: datetime) -> None:
         widths = [0] * COLUMNS
@@ -163,7 +183,7 @@ def _select(options: dict[str, Any], *, at: datetime) -> APITokenQuerySet:
             "Say which API tokens: --account, --issuer, --id, --older-than, --unused-for or "
             "--pepper."
         )
-    tokens = APIToken.objects.undeleted()
+    tokens = APIToken.objects.all()
     if options["account"]:
         tokens = tokens.filter(account=find_account(options["account"]))
     tokens = _still_meant(tokens, options, at=at)
@@ -190,10 +210,11 @@ def _still_meant(
 
 
 def _verifiers(options: dict[str, Any]) -> list[VerifierKey]:
-    """Verifier keys belong to no account or person: they are meant by `--pepper` alone."""
+    """Verifier keys belong to no account or person: they are meant by `--pepper` alone. With those
+    that are deleted."""
     if not options["pepper"] or any(options[name] for name in SELECTIONS if name != "pepper"):
         return []
-    return list(VerifierKey.objects.filter(pepper=options["pepper"], deleted_at=None))
+    return list(VerifierKey.objects.filter(pepper=options["pepper"]))
 
 
 def _find_user(email: str) -> User:

@@ -2,8 +2,9 @@
 
 One process deletes, another verifies: of the same host, or of another one, with messages or
 without. Every order of their steps is tried, with any pause before each step, messages that are
-late or lost, and processes that die. A state is wrong if the deletion is answered and a look into
-memory says yes. Each rule of the protocol is also taken out: then there must be such a state.
+late or lost, and processes that die: then somebody else deletes the same token. A state is wrong if
+a deletion is answered and a look into memory says yes. Each rule of the protocol is also taken out:
+then there must be such a state.
 """
 
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ RULES = {
     "the wait counts from after the commit": "another host",
     "marks are changed before this is confirmed": "another host",
     "marks of the own host are changed before the answer": "own host",
+    "who finds it deleted waits, too": "another host",
 }
 
 
@@ -84,6 +86,7 @@ class Model(NamedTuple):
         yield state.later()
         yield from self.verifies(state)
         yield from self.deletes(state)
+        yield from self.repeats(state)
         if not self.is_own_host:
             yield from self.writes_row(state)
             yield from self.hears(state)
@@ -160,6 +163,13 @@ class Model(NamedTuple):
             is_heard = state.message == "confirmed"
             if not state.must_wait or is_heard or state.waits_since >= LEASE:
                 yield state._replace(step="answered")
+
+    def repeats(self, state: State) -> Iterator[State]:
+        """Whoever deletes dies, or is only slow: who does it again knows nothing of that."""
+        if state.step != "answered":
+            yield state._replace(step="begins", waits_since=0, must_wait=False, message="none")
+        if state.is_deleted and not self.holds("who finds it deleted waits, too"):
+            yield state._replace(step="answered")
 
     def finds_row(self, state: State) -> bool:
         return not self.is_own_host and state.row_age < RESPECTED_FOR

@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.conf import settings as portal_settings
@@ -38,7 +39,7 @@ from apitokens.cache import hosts, in_force, messages
 from apitokens.cache.marks import marks
 from apitokens.keys import Key
 from apitokens.models import APIToken, VerifyingHost
-from apitokens.tokens import editing, rotation
+from apitokens.tokens import editing, handover, rotation
 from apitokens.tokens import services as token_services
 from apitokens.tokens.rotation import Grace
 from apitokens.verification import verifier_keys
@@ -306,6 +307,12 @@ def end_earlier(token: APIToken) -> None:
 
 ENDS: dict[str, Callable[[APIToken], object]] = {
     "deletion": lambda token: token_services.delete(token=token, by=OPERATOR, at=timezone.now()),
+    "deletion of some": lambda token: token_services.delete_all(
+        tokens=[token], by=OPERATOR, at=timezone.now()
+    ),
+    "deletion of those selected": lambda token: token_services.delete_selected(
+        account=token.account, token_ids=[token.pk], by=OPERATOR, at=timezone.now()
+    ),
     "deletion of several": lambda token: token_services.delete_all_of(
         issuer=token.issuer, by=OPERATOR, at=timezone.now()
     ),
@@ -340,18 +347,85 @@ ENDS: dict[str, Callable[[APIToken], object]] = {
 }
 
 
-@pytest.mark.parametrize("end", ENDS)
-def test_whatever_weakens_a_token_is_waited_for(
-    engineer: Membership, administrator: Membership, issue: Issue, waits: Waits, end: str
-) -> None:
+AGAIN: dict[str, Callable[[APIToken], object]] = {
+    "an earlier end": lambda token: editing.edit(
+        token=token, changes={"expires_at": token.expires_at}, by=OPERATOR, at=timezone.now()
+    ),
+    "turning its service account off": lambda token: service_accounts.switch(
+        service_account=token.issuer.service_account, is_on=False, by=OPERATOR, at=timezone.now()
+    ),
+}
+"""How an end is repeated, where it is not done by the same words."""
+
+
+def issue_weakened(engineer: Membership, issue: Issue, end: str, waits: Waits) -> APIToken:
     token, _key = issue(engineer, role=Role.ENGINEERS, at=timezone.now())
     if end == "the end of the old secret":
         rotation.rotate(token=token, by=OPERATOR, at=timezone.now())
         token.refresh_from_db()
         waits.clear()
     ENDS[end](token)
+    return token
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_whatever_weakens_a_token_is_waited_for(
+    engineer: Membership, administrator: Membership, issue: Issue, waits: Waits, end: str
+) -> None:
+    token = issue_weakened(engineer, issue, end, waits)
     assert waits
     assert all(token.pk % 4096 in places for places in waits)
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_what_finds_a_token_weakened_is_waited_for(
+    engineer: Membership, administrator: Membership, issue: Issue, waits: Waits, end: str
+) -> None:
+    """Whoever did it may not have been heard yet, or have died after the commit."""
+    token = issue_weakened(engineer, issue, end, waits)
+    waits.clear()
+
+    AGAIN.get(end, ENDS[end])(APIToken.objects.get(pk=token.pk))
+
+    assert waits
+    assert all(token.pk % 4096 in places for places in waits)
+
+
+def test_ends_at_the_same_moment_are_both_waited_for(
+    engineer: Membership, issue: Issue, waits: Waits
+) -> None:
+    """The standing of an issuer also ends what somebody has deleted and not yet told of."""
+    token, _key = issue(engineer, at=timezone.now())
+    APIToken.objects.filter(pk=token.pk).update(deleted_at=timezone.now())
+    people.deactivate_user(user=engineer.user, by=OPERATOR, at=timezone.now())
+    assert waits == [{token.pk % 4096}]
+
+
+def test_form_that_has_rotated_before_is_waited_for(
+    engineer: Membership, issue: Issue, waits: Waits
+) -> None:
+    token, _key = issue(engineer, at=timezone.now())
+    form_key = uuid4()
+    rotation.rotate(token=token, form_key=form_key, by=OPERATOR, at=timezone.now())
+    waits.clear()
+    with pytest.raises(rotation.AlreadyRotated):
+        rotation.rotate(token=token, form_key=form_key, by=OPERATOR, at=timezone.now())
+    assert waits == [{token.pk % 4096}]
+
+
+def test_new_issuer_is_waited_for(
+    engineer: Membership, administrator: Membership, issue: Issue, waits: Waits
+) -> None:
+    """Who asks about the token hears whose it is."""
+    token, _key = issue(engineer, at=timezone.now())
+    handover.hand_over(
+        account=engineer.account,
+        token_ids=[token.pk],
+        to=administrator,
+        by=OPERATOR,
+        at=timezone.now(),
+    )
+    assert waits == [{token.pk % 4096}]
 
 
 def test_what_gives_a_token_nothing_less_is_not_waited_for(
@@ -372,21 +446,13 @@ def test_deleted_verifier_key_is_waited_for(waits: Waits) -> None:
     assert waits == [{4096 + made.pk % 512}]
 
 
-def test_deletion_that_is_repeated_is_waited_for(
-    engineer: Membership, issue: Issue, waits: Waits
-) -> None:
-    """The first one may not have been heard, or its process have died after the commit."""
-    token, _key = issue(engineer, at=timezone.now())
+def test_deletion_of_a_verifier_key_that_is_repeated_is_waited_for(waits: Waits) -> None:
     at = timezone.now()
     made = verifier_keys.issue_verifier(name="Billing", by=OPERATOR, at=at).verifier
-    token_services.delete(token=token, by=OPERATOR, at=at)
     verifier_keys.delete_verifier(verifier=made, by=OPERATOR, at=at)
     waits.clear()
-
-    assert not token_services.delete(token=token, by=OPERATOR, at=at)
     assert not verifier_keys.delete_verifier(verifier=made, by=OPERATOR, at=at)
-
-    assert waits == [{token.pk % 4096}, {4096 + made.pk % 512}]
+    assert waits == [{4096 + made.pk % 512}]
 
 
 def test_bulk_acts_wait_once(user: Membership, issue: Issue, waits: Waits) -> None:
