@@ -27,8 +27,11 @@ _WRITE = """
 INSERT INTO apitokens_verifyinghost AS known (id, seen_at, lease)
 VALUES (%s, clock_timestamp(), %s)
 ON CONFLICT (id) DO UPDATE
-SET seen_at = greatest(known.seen_at, excluded.seen_at), lease = excluded.lease
+SET seen_at = greatest(known.seen_at, excluded.seen_at),
+    lease = greatest(known.lease, excluded.lease)
+RETURNING lease
 """
+"""A shorter lease takes nothing back: another process of the host may have kept a longer one."""
 _DROP_ENDED = """
 DELETE FROM apitokens_verifyinghost WHERE seen_at < clock_timestamp() - interval '1 day'
 """
@@ -77,11 +80,11 @@ def _leases_end(known: Marks) -> float:
 
 def _renew(known: Marks, lease: float, now: float) -> None:
     """Write the row. What cannot be written is asked of the database each time."""
-    lease = max(lease, known.lease)
     is_new = not known.trusted_until
     try:
         with connection.cursor() as cursor:
             cursor.execute(_WRITE, [known.host_id, lease])
+            (lease,) = cursor.fetchone()
             if is_new:
                 cursor.execute(_DROP_ENDED)
     except DatabaseError as error:

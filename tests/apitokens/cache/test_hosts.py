@@ -84,6 +84,16 @@ def test_longer_lease_of_another_process_of_the_host_is_written_first(
 
 
 @pytest.mark.usefixtures("on_postgresql")
+def test_shorter_lease_takes_no_longer_one_back(here: marks.Marks, settings: Settings) -> None:
+    """Of two that write the row at the same moment, neither knows of the other's lease."""
+    hosts.token_marks()
+    settings.VERIFY_CACHE_SECONDS = 0.2
+    here.trust(until=0, lease=0.2, renew_at=0)
+    hosts.token_marks()
+    assert VerifyingHost.objects.get(pk=here.host_id).lease == here.lease == 1
+
+
+@pytest.mark.usefixtures("on_postgresql")
 def test_others_are_those_seen_of_late(here: marks.Marks) -> None:
     hosts.token_marks()
     see(1)
