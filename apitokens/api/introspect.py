@@ -21,13 +21,13 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_variables
 
-from accounts.api.refusals import BAD_REQUEST, MISSING, throttled_body
+from accounts.api.refusals import BAD_REQUEST, MISSING
 from accounts.email_addresses import SURROUNDING
 from accounts.http.client_ip import client_address, parse_address
 from accounts.throttling import process_counters
 from accounts.throttling.process_counters import TooMany
 from apitokens import keys
-from apitokens.api.responses import INACTIVE, Answer, in_json
+from apitokens.api.responses import INACTIVE, Answer, in_json, wait_answer
 from apitokens.api.verify import as_response, not_allowed, note
 from apitokens.verification.authorization_header import token_in_basic, verify_bearer
 from apitokens.verification.refusals import (
@@ -103,8 +103,7 @@ def refusal_answer(
     if isinstance(refusal, Refused):
         return _refused(request, refusal)
     if isinstance(refusal, TooMany):
-        wait = ("Retry-After", str(refusal.retry_after))
-        return as_response(in_json(429, throttled_body(refusal), wait), request)
+        return as_response(wait_answer(refusal), request)
     errors = {refusal.field or field: [refusal.sentence]}
     body = {"error": "invalid_request", "message": BAD_REQUEST, "errors": errors}
     return as_response(in_json(refusal.status, body), request)

@@ -98,10 +98,15 @@ def answer_requirement(
     except Refused as refused:
         return _refused(refused.code, refused.why)
     except TooMany as too_many:
-        return in_json(429, throttled_body(too_many), ("Retry-After", str(too_many.retry_after)))
+        return wait_answer(too_many)
     except Insufficient as reason:
         return _insufficient(reason.code, reason.sentence, reason.scope)
     return _good(found)
+
+
+def wait_answer(too_many: TooMany) -> Answer:
+    """The answer to who comes too often."""
+    return in_json(429, throttled_body(too_many), ("Retry-After", str(too_many.retry_after)))
 
 
 def read_requirement(query: str) -> Requirement:

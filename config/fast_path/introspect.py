@@ -23,6 +23,7 @@ from apitokens.api.introspect import (
     shown_in_header,
     verify_for_others,
 )
+from apitokens.api.responses import wait_answer
 from apitokens.verification.refusals import Refused, Verified
 from apitokens.verification.verifier_keys import (
     Verifier,
@@ -92,7 +93,9 @@ def answer(
             return None
         token, address = _token(found), _address(found)
         given = describe(token, sees=caller.sees, at=at, address=address, verify=verify)
-    except (Refused, TooMany, BadQuestion):
+    except TooMany as too_many:  # has been counted, and is not to be again
+        given = wait_answer(too_many)
+    except (Refused, BadQuestion):
         return None
     if given is None:
         return None

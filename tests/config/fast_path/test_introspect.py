@@ -30,6 +30,7 @@ from config.fast_path.shortcut import shortcut
 from config.middleware import security_headers
 from config.server import bodies
 from config.server.bodies import read_bodies
+from telemetry.metrics import LIMITED
 from tests.config.fast_path.test_verify import Said, kept_connection, nobody, say
 from tests.conftest import Issue
 
@@ -245,6 +246,25 @@ def test_token_above_its_rate_is_refused(
     assert [say(serve, environ(*asked)).status[:3] for _time in range(4)] == [
         *("200", "200", "429", "429")
     ]
+
+
+def test_refusal_above_its_rate_is_counted_once(
+    engineer: Membership, issue: Issue, caller: str, settings: Settings
+) -> None:
+    """By the one who gives it, and nobody behind: an operator would see three for one."""
+    settings.TOKEN_RATE = 2
+    asked = f"token={issue(engineer).key.spell()}", f"Bearer {caller}"
+    for _time in range(2):
+        say(shortcut(read_bodies(WSGIHandler())), environ(*asked))
+    before = limited()
+    by_shortcut = say(shortcut(nobody), environ(*asked))
+    assert limited() - before == 1
+    assert by_shortcut == say(read_bodies(WSGIHandler()), environ(*asked))
+    assert by_shortcut.status == "429 Too Many Requests"
+
+
+def limited() -> float:
+    return sum(sample.value for metric in LIMITED.collect() for sample in metric.samples)
 
 
 def test_bodies_are_read_in_turn_here_too(
