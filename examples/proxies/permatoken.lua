@@ -24,7 +24,6 @@ core.register_action("permatoken", { "http-req" }, function(txn)
         headers["authorization"] = { authorization[0] }
     end
 
-    txn:set_var("txn.status", 503)
     local answer = core.httpclient():get{
         url = VERIFY .. txn:get_var("txn.needed"), headers = headers, timeout = MILLISECONDS,
     }

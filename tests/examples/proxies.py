@@ -61,15 +61,19 @@ def path_of(name: str) -> str | None:
 
 
 @contextlib.contextmanager
-def proxy(name: str, *, portal_port: int, service_port: int) -> Iterator[int]:
-    """Run the proxy; yields its port."""
+def proxy(
+    name: str, *, portal_port: int, service_port: int, broken: tuple[str, str] = ("", "")
+) -> Iterator[int]:
+    """Run the proxy; yields its port. Of `broken`, the second text stands in place of the first."""
     program, port = path_of(name), free_port()
     assert program is not None
     ports = ((PORTAL, portal_port), (SERVICE, service_port), (SITE, port))
     with tempfile.TemporaryDirectory(prefix=f"permatoken-{name}-") as folder:
         Path(folder).chmod(0o755)
         for file in KINDS[name].files:
-            Path(folder, file).write_text(_with_ports((FOLDER / file).read_text(), ports))
+            Path(folder, file).write_text(
+                _with_ports((FOLDER / file).read_text().replace(*broken), ports)
+            )
         # Some of these programs are in folders that are on the path of root alone.
         place = f"PATH={Path(program).parent}:$PATH TMPDIR={folder}"
         command = f"export {place}; {starting(name)} {KINDS[name].also}"

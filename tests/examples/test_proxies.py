@@ -198,7 +198,9 @@ def test_deleted_token_is_refused_when_its_deletion_is_answered(site: Site) -> N
     assert (refused.status, refused.headers["X-Auth-Error"]) == (401, "deleted")
 
 
-@pytest.mark.parametrize("path", ["/admin/page", "/%61dmin/page", "/admin/page?role=Users"])
+@pytest.mark.parametrize(
+    "path", ["/admin/page", "/%61dmin/page", "/admin/page?role=Users", "/admin", "/admin?"]
+)
 def test_role_that_is_too_weak_is_refused(site: Site, token: str, path: str) -> None:
     refused = site.ask("GET", path, token)
     assert (refused.status, refused.headers["X-Auth-Error"]) == (403, "role_too_low")
@@ -215,7 +217,11 @@ def test_scope_is_needed_where_the_example_asks_for_it(site: Site, token: str) -
 
 
 @pytest.mark.parametrize(
-    "path", ["/x/../admin/p", "//admin/p", "/x/%2e%2e/admin/p", "/x%2f..%2fadmin/p", "/./admin/p"]
+    "path",
+    [
+        *("/x/../admin/p", "//admin/p", "/x/%2e%2e/admin/p", "/x%2f..%2fadmin/p", "/./admin/p"),
+        *("/admin;x/p", "/;x/admin/p", "/;/admin/p", "/x/%2e%2e%3bx/admin/p", "/%3bx/admin/p"),
+    ],
 )
 def test_address_in_disguise_gets_nobody_in(site: Site, token: str, path: str) -> None:
     """Refused as what it is or as what it stands for."""
@@ -244,6 +250,31 @@ def test_preflight_needs_no_token_and_carries_no_name(site: Site) -> None:
     let = site.ask("OPTIONS", "/page", **asked, **dict.fromkeys(WHOSE, FORGED))
     assert (let.status, let.headers["Access-Control-Allow-Origin"]) == (200, "*")
     assert FORGED not in let.body.decode()
+
+
+@pytest.mark.parametrize("method", ["DELETE", "POST"])
+def test_preflight_cannot_be_taken_for_another_method(site: Site, method: str) -> None:
+    names = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override")
+    asked = {"Access-Control-Request-Method": "POST", "Origin": "https://app.example.com"}
+    let = site.ask("OPTIONS", "/page", **asked, **dict.fromkeys(names, method))
+    assert let.status == 200
+    assert not any(let.header(name) for name in names)
+
+
+def test_other_request_may_say_what_it_is_to_be_taken_for(site: Site, token: str) -> None:
+    good = site.ask("POST", "/page", token, **{"X-HTTP-Method-Override": "PATCH"})
+    assert good.header("X-HTTP-Method-Override") == ["PATCH"]
+
+
+@pytest.mark.parametrize("protocol", ["h2c", "h2c, websocket", "websocket, h2c"])
+def test_only_protocol_to_change_to_is_that_of_websockets(
+    site: Site, token: str, protocol: str
+) -> None:
+    """In another one a client could hide requests that nobody asks about."""
+    changed = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": protocol, "HTTP2-Settings": "AA"}
+    answer = site.ask("GET", "/page", token, **changed)
+    assert answer.status in (200, 400, 403)
+    assert answer.status != 200 or not answer.header("Upgrade")
 
 
 def test_any_host_is_asked_about(site: Site, token: str) -> None:
@@ -310,6 +341,24 @@ def test_nobody_gets_in_while_the_portal_hangs(name: str, service_port: int) -> 
         proxies.proxy(name, portal_port=hung.getsockname()[1], service_port=service_port) as port,
     ):
         assert status_of_a_question(port) == (500 if name == "traefik" else 503)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        ("local authorization = txn.http", 'error("broken")\n    local authorization = txn.http'),
+        ("httpclient()", "httpclient"),
+    ],
+    ids=["before the question", "in the question"],
+)
+def test_nobody_gets_in_if_haproxys_own_part_fails(
+    portal: Portal, service_port: int, broken: tuple[str, str]
+) -> None:
+    insist_on("haproxy")
+    port = urlsplit(portal.url).port or 0
+    started = proxies.proxy("haproxy", portal_port=port, service_port=service_port, broken=broken)
+    with started as port:
+        assert status_of_a_question(port) == 503
 
 
 def status_of_a_question(port: int) -> int:
