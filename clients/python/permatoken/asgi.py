@@ -8,9 +8,9 @@ from permatoken.errors import (
     ADDRESS_NOT_ALLOWED,
     MISSING,
     NOT_ACTIVE,
-    UNAVAILABLE,
     Refusal,
     Unavailable,
+    refusal_of,
 )
 from permatoken.introspection import AsyncIntrospector
 from permatoken.wsgi import TOKEN
@@ -37,9 +37,13 @@ class PermatokenMiddleware:
         self._client_address = client_address
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        if scope["type"] not in ("http", "websocket"):
+        if scope["type"] == "lifespan":
             await self._application(scope, receive, send)
             return
+        if scope["type"] not in ("http", "websocket"):
+            raise ValueError(
+                f"Nobody gets in by {scope['type']!r}: it has no known place for a token."
+            )
         scope = {**scope, TOKEN: None}
         refusal = await self._refusal(scope)
         if refusal is not None:
@@ -55,8 +59,8 @@ class PermatokenMiddleware:
         address = self._client_address(scope) if self._client_address else None
         try:
             token = await self._introspector.describe(text, address)
-        except Unavailable:
-            return UNAVAILABLE
+        except Unavailable as fault:
+            return refusal_of(fault)
         if token is None:
             return NOT_ACTIVE
         if token.allowed_addresses and address is None:

@@ -19,6 +19,7 @@ from permatoken.errors import (
     CHALLENGE,
     NOT_ACTIVE,
     UNAVAILABLE,
+    TooMany,
     Unavailable,
 )
 from permatoken.introspection import Introspector
@@ -58,6 +59,8 @@ class PermatokenAuthentication(BaseAuthentication):
         address = _client_address(request)
         try:
             token = introspector().describe(text, address)
+        except TooMany as fault:
+            raise exceptions.Throttled(wait=float(fault.retry_after)) from None
         except Unavailable:
             raise PortalUnavailable from None
         if token is None:

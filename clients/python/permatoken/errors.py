@@ -10,6 +10,15 @@ class Unavailable(Exception):
     """The portal does not answer, or not as it should. Nobody gets in meanwhile."""
 
 
+class TooMany(Unavailable):
+    """The portal is asked about this token, or by this service, more often than it answers."""
+
+    def __init__(self, reason: str, *, retry_after: str) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+        """Seconds, as digits."""
+
+
 class Refusal(NamedTuple):
     """An answer to a request that does not get in."""
 
@@ -58,3 +67,13 @@ UNAVAILABLE = Refusal(
     *(503, "Service Unavailable", "unavailable", "API tokens can't be checked now. Try again."),
     ("Retry-After", "1"),
 )
+
+
+def refusal_of(fault: Unavailable) -> Refusal:
+    """How a request is answered about whose token nothing was heard."""
+    if not isinstance(fault, TooMany):
+        return UNAVAILABLE
+    return Refusal(
+        *(429, "Too Many Requests", "too_many", "Too many requests. Wait, then try again."),
+        ("Retry-After", fault.retry_after),
+    )

@@ -1,13 +1,17 @@
 """Asks the portal what a token is good for (RFC 7662)."""
 
+import json
+import logging
 import time
 from typing import Any
 
 import httpx
 
-from permatoken.errors import Unavailable
+from permatoken.errors import TooMany, Unavailable
 from permatoken.memory import LONGEST, Memory
 from permatoken.token import Token
+
+logger = logging.getLogger("permatoken")
 
 PATH = "/iam/auth/introspect"
 TIMEOUT = 3.0
@@ -18,11 +22,32 @@ LONGEST_TOKEN = 4_096
 
 def _question(text: str, address: str | None) -> str:
     """What an answer is remembered by."""
-    return text if address is None else f"{text} {address}"
+    return json.dumps([text, address])
 
 
 def _form(text: str, address: str | None) -> dict[str, str]:
     return {"token": text} if address is None else {"token": text, "client_address": address}
+
+
+def _is_no_token(text: str) -> bool:
+    return not text or len(text) > LONGEST_TOKEN or not text.isascii()
+
+
+def _unavailable(reason: str) -> Unavailable:
+    """What is raised is seen by nobody but the client: those who run the service read the log."""
+    logger.warning("API tokens can't be checked: %s", reason)
+    return Unavailable(reason)
+
+
+def _of_status(answer: httpx.Response) -> Unavailable:
+    status = answer.status_code
+    if status == httpx.codes.TOO_MANY_REQUESTS:
+        wait = answer.headers.get("Retry-After", "")
+        return TooMany("Too many questions.", retry_after=wait if wait.isdecimal() else "1")
+    if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        why = answer.headers.get("X-Auth-Error", "no reason is given")
+        return _unavailable(f"The portal does not accept the verifier key ({status}, {why}).")
+    return _unavailable(f"The portal answered {status} to the introspection.")
 
 
 class _Settings:
@@ -40,7 +65,7 @@ class _Settings:
 
     def recall(self, text: str, address: str | None) -> tuple[bool, Token | None]:
         """Whether nobody has to be asked, and the answer."""
-        if not text or len(text) > LONGEST_TOKEN:
+        if _is_no_token(text):
             return True, None
         return self.memory.find(_question(text, address))
 
@@ -49,12 +74,12 @@ class _Settings:
     ) -> Token | None:
         """Raises `Unavailable`."""
         if answer.status_code != httpx.codes.OK:
-            raise Unavailable(f"The portal answered {answer.status_code} to the introspection.")
+            raise _of_status(answer)
         try:
             members = answer.json()
             token = Token.read(members) if members["active"] is True else None
-        except (KeyError, TypeError, ValueError):
-            raise Unavailable("The portal's answer is none to an introspection.") from None
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
+            raise _unavailable("The portal's answer is none to an introspection.") from None
         self.memory.keep(_question(text, address), token, asked_at=asked_at)
         return None if token is not None and token.has_expired else token
 
@@ -74,9 +99,9 @@ class Introspector(_Settings):
         self._client = httpx.Client(transport=transport, **self._options)
 
     def describe(self, text: str, client_address: str | None = None) -> Token | None:
-        """The token; None if it is not good. Raises `Unavailable`. With the address of the client
-        that has sent it, None too if it does not work from there; without, the caller has to
-        compare its `allowed_addresses`."""
+        """The token; None if it is not good. Raises `Unavailable`, or `TooMany`, which is one. With
+        the address of the client that has sent it, None too if it does not work from there;
+        without, the caller has to compare its `allowed_addresses`."""
         is_known, token = self.recall(text, client_address)
         if is_known:
             return token
@@ -84,7 +109,7 @@ class Introspector(_Settings):
         try:
             answer = self._client.post(PATH, data=_form(text, client_address))
         except httpx.HTTPError as fault:
-            raise Unavailable(f"The portal does not answer: {type(fault).__name__}.") from None
+            raise _unavailable(f"The portal does not answer: {type(fault).__name__}.") from None
         return self.read(text, client_address, answer, asked_at=asked_at)
 
     def close(self) -> None:
@@ -114,7 +139,7 @@ class AsyncIntrospector(_Settings):
         try:
             answer = await self._client.post(PATH, data=_form(text, client_address))
         except httpx.HTTPError as fault:
-            raise Unavailable(f"The portal does not answer: {type(fault).__name__}.") from None
+            raise _unavailable(f"The portal does not answer: {type(fault).__name__}.") from None
         return self.read(text, client_address, answer, asked_at=asked_at)
 
     async def close(self) -> None:

@@ -8,9 +8,9 @@ from permatoken.errors import (
     ADDRESS_NOT_ALLOWED,
     MISSING,
     NOT_ACTIVE,
-    UNAVAILABLE,
     Refusal,
     Unavailable,
+    refusal_of,
 )
 from permatoken.introspection import Introspector
 
@@ -51,8 +51,8 @@ class PermatokenMiddleware:
         address = self._client_address(environ) if self._client_address else None
         try:
             token = self._introspector.describe(text, address)
-        except Unavailable:
-            return UNAVAILABLE
+        except Unavailable as fault:
+            return refusal_of(fault)
         if token is None:
             return NOT_ACTIVE
         if token.allowed_addresses and address is None:

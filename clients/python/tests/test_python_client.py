@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,7 @@ class PlayedPortal:
         self.asked: list[str] = []
         self.fault: Exception | None = None
         self.status = 200
+        self.headers: dict[str, str] = {}
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         if self.fault:
@@ -56,7 +58,9 @@ class PlayedPortal:
         self.asked.append(token)
         if token == LIMITED and asked.get("client_address", HERE) != HERE:
             token = "unknown"
-        return httpx.Response(self.status, json=ANSWERS.get(token, {"active": False}))
+        return httpx.Response(
+            self.status, json=ANSWERS.get(token, {"active": False}), headers=self.headers
+        )
 
 
 @pytest.fixture
@@ -156,6 +160,38 @@ def test_odd_answer_is_no_yes(answer: Any) -> None:
         assert asking.describe(GOOD) is None
 
 
+@pytest.mark.parametrize("end", ["1e999", "[" * 100_000 + "]" * 100_000])
+def test_number_that_is_none_is_no_yes(end: str) -> None:
+    body = json.dumps({**MEMBERS, "exp": "END"}).replace('"END"', end)
+    transport = httpx.MockTransport(lambda _request: httpx.Response(200, text=body))
+    asking = Introspector("http://portal", "verifier_1", transport=transport)
+    with pytest.raises(Unavailable):
+        asking.describe(GOOD)
+
+
+def test_log_says_that_the_key_is_not_accepted(
+    introspector: Introspector, played: PlayedPortal, caplog: pytest.LogCaptureFixture
+) -> None:
+    played.status = 401
+    with pytest.raises(Unavailable):
+        introspector.describe(GOOD)
+    (record,) = (each for each in caplog.records if each.name == "permatoken")
+    assert "does not accept the verifier key (401" in record.getMessage()
+    assert GOOD not in record.getMessage()
+
+
+@pytest.mark.parametrize("text", [f"{LIMITED} {HERE}", f'{LIMITED}", "{HERE}'])
+def test_text_with_an_address_in_it_is_another_question(
+    introspector: Introspector, text: str
+) -> None:
+    assert introspector.describe(LIMITED, HERE) is not None
+    assert introspector.describe(text) is None
+
+
+def test_text_that_no_form_can_hold_is_no_token(introspector: Introspector) -> None:
+    assert introspector.describe("1$\ud800") is None
+
+
 @pytest.mark.parametrize(("address", "is_good"), [(HERE, True), (ELSEWHERE, False), (None, True)])
 def test_client_is_named_and_the_answer_is_for_it_alone(
     introspector: Introspector, address: str | None, is_good: bool
@@ -234,6 +270,14 @@ def test_wsgi_application_is_closed_while_the_portal_is_away(
     played.fault = httpx.ConnectError("refused")
     status, headers, _body = by_wsgi(PermatokenMiddleware(hello, introspector), f"APIKey {GOOD}")
     assert (status, headers["Retry-After"]) == (503, "1")
+
+
+def test_who_asks_too_often_is_told_to_wait(
+    introspector: Introspector, played: PlayedPortal
+) -> None:
+    played.status, played.headers = 429, {"Retry-After": "7"}
+    status, headers, _body = by_wsgi(PermatokenMiddleware(hello, introspector), f"APIKey {GOOD}")
+    assert (status, headers["Retry-After"], headers["X-Auth-Error"]) == (429, "7", "too_many")
 
 
 @pytest.mark.parametrize(
@@ -319,6 +363,11 @@ def test_websocket_without_a_token_is_closed_before_it_opens(played: PlayedPorta
     assert (closed["type"], closed["code"]) == ("websocket.close", 1008)
 
 
+def test_way_that_has_no_place_for_a_token_lets_nobody_in(played: PlayedPortal) -> None:
+    with pytest.raises(ValueError, match="Nobody gets in by 'webtransport'"):
+        by_asgi(played, f"APIKey {GOOD}", kind="webtransport")
+
+
 # --- Django and its REST framework ----------------------------------------------------------------
 
 
@@ -374,6 +423,9 @@ def test_view_of_the_rest_framework_is_closed_while_the_portal_is_away(
     played.fault = httpx.ConnectError("refused")
     request = RequestFactory().get("/", headers={"Authorization": f"APIKey {GOOD}"})
     assert View.as_view()(request).status_code == 503
+    played.fault, played.status, played.headers = None, 429, {"Retry-After": "7"}
+    answer = View.as_view()(request)
+    assert (answer.status_code, answer["Retry-After"]) == (429, "7")
 
 
 def test_plain_view_of_django_finds_the_token_of_the_middleware(
