@@ -16,9 +16,9 @@ from pathlib import Path
 
 from benchmarks.verify import wrk
 from benchmarks.verify.load import CONNECTIONS, client_name
-from benchmarks.verify.report import machine, typical
+from benchmarks.verify.report import machine
 from benchmarks.verify.running import NGINX, ROOT, nginx_path
-from benchmarks.verify.wrk import Load
+from benchmarks.verify.wrk import Load, typical
 from tests import environment
 from tests.examples import proxies
 from tests.portal import GRANIAN, free_port, served_portal

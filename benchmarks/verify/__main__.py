@@ -19,9 +19,10 @@ from typing import Any
 import psycopg
 
 from benchmarks.verify import contestants, load, report
+from benchmarks.verify.aims import Figures
 from benchmarks.verify.contestants import Contestant
 from benchmarks.verify.load import CONNECTIONS
-from benchmarks.verify.report import Crowd, Figures
+from benchmarks.verify.report import Crowd
 from benchmarks.verify.running import MODULES, ROOT, Settings, Stall, served, step
 from benchmarks.verify.wrk import Load
 from tests import environment, services
@@ -121,7 +122,8 @@ class _Bench:
         found = defaultdict(list)
         measured = [each for each in some if each.stall in self._stalls]
         for turn in range(self._options.rounds + 1):
-            self._begin(f"In process, round {turn} of {self._options.rounds}…")
+            self._note_load()
+            _say(f"In process, round {turn} of {self._options.rounds}…")
             for each in measured:
                 seconds = self._options.cpu_seconds if turn else 0.1
                 figure = self._stalls[each.stall].measure(each, seconds, self._unseen)
@@ -136,8 +138,9 @@ class _Bench:
             for each in some:
                 share = min(COLD_OVER_HTTP, options.tokens // options.http_rounds // 2)
                 requests = list(islice(self._unseen, share)) if each.unseen else each.requests
+                self._note_load()
                 carried = self._carried(each, requests, CONNECTIONS, options.workers)
-                self._begin(
+                _say(
                     f"Over loopback, {turn} of {options.http_rounds}: {each.name} "
                     f"{carried.rate:,.0f}"
                 )
@@ -163,8 +166,9 @@ class _Bench:
         for turn in range(1, self._options.http_rounds + 1):
             for crowd in CROWDS:
                 requests = contestants.verifications(everybodys[: crowd.tokens])
+                self._note_load()
                 carried = self._carried(hot, requests, crowd.connections, crowd.workers)
-                self._begin(f"As work grows, {turn}: {crowd} {carried.rate:,.0f}")
+                _say(f"As work grows, {turn}: {crowd} {carried.rate:,.0f}")
                 found[crowd].append(carried)
         return dict(found)
 
@@ -194,9 +198,8 @@ class _Bench:
         assert carried.refused in (None, float(contestant.status != "200")), (contestant, carried)
         return carried
 
-    def _begin(self, words: str) -> None:
+    def _note_load(self) -> None:
         self.busy.append(os.getloadavg()[0])
-        _say(words)
 
 
 def _unseen(all_of_them: list[Contestant]) -> Iterator[Any]:

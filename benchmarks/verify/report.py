@@ -15,9 +15,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.verify.contestants import COLD, COMPARED, FLOOR, HOT
+from benchmarks.verify import aims
+from benchmarks.verify.aims import Figures
+from benchmarks.verify.contestants import COLD, FLOOR, HOT
 from benchmarks.verify.load import CONNECTIONS
-from benchmarks.verify.wrk import Load
+from benchmarks.verify.wrk import Load, typical
 
 PACKAGES = (
     "Django",
@@ -29,8 +31,6 @@ PACKAGES = (
     "psycopg",
     "granian",
 )
-
-Figures = dict[str, list[float]]
 
 
 class Crowd(NamedTuple):
@@ -69,7 +69,15 @@ ratios travel, the absolute figures do not.
 - The ceiling is granian with a function that returns what `verify` says, and does nothing for it.
 - The machine's load (processes that run or wait, of the last minute) before the {turns} turns:
   median {load:.1f}, {least:.1f} to {most:.1f}. The bench itself makes most of it.
-{compared}{again}
+
+## What it should be
+
+Medians of the table above, divided.
+
+| | is | should be | reached |
+|---|---:|---:|---|
+{aims}
+{again}
 ## The machine
 
 {machine}
@@ -120,7 +128,7 @@ def write(
         least=min(busy),
         most=max(busy),
         lines="\n".join(_line(name, cpu, loads) for name in loads),
-        compared="".join(_compared_line(*pair, cpu) for pair in COMPARED),
+        aims="\n".join(aims.lines(cpu, loads)),
         again=again if growth else "",
         machine="\n".join(f"- {each}" for each in [*machine(), *versions]),
     )
@@ -137,15 +145,6 @@ def _line(name: str, cpu: Figures, loads: dict[str, list[Load]]) -> str:
         f"| {carried.rate / floor.rate:.2f} "
         f"| {carried.p50_ms:.2f} | {carried.p99_ms:.2f} |"
     )
-
-
-def _compared_line(plain: str, other: str, most: float, cpu: Figures) -> str:
-    """How much more the CPU of the other is than that of the plain one."""
-    if plain not in cpu or other not in cpu:
-        return ""
-    ratio = statistics.median(cpu[other]) / statistics.median(cpu[plain])
-    takes = f"{ratio:.2f} times the CPU of *{plain}*"
-    return f"- *{other}* takes {takes} (should be {most:.2f} at most).\n"
 
 
 def _table_line(tokens: int, cpu: Figures) -> str:
@@ -167,11 +166,6 @@ def _cpu(name: str, cpu: Figures) -> str:
 
 def _figure(figure: float) -> str:
     return f"{figure:,.{0 if figure >= 100 else 1}f}"
-
-
-def typical(loads: list[Load]) -> Load:
-    """The round in the middle."""
-    return sorted(loads)[len(loads) // 2]
 
 
 def machine() -> list[str]:

@@ -34,6 +34,11 @@ class Load(NamedTuple):
     refused: float | None = None
 
 
+def typical(loads: list[Load]) -> Load:
+    """The round in the middle."""
+    return sorted(loads)[len(loads) // 2]
+
+
 def run(address: str, script: str, *, seconds: int, connections: int) -> Load:
     """Have wrk ask as a script in Lua says, for so many seconds."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
