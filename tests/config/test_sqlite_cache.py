@@ -1,12 +1,11 @@
 """The cache of the embedded shape: what rate limits and locks rely on."""
 
-import multiprocessing
 import os
 import sqlite3
 import stat
 import threading
-from collections.abc import Callable
 from contextlib import closing
+from itertools import chain
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,9 @@ from time_machine import TimeMachineFixture
 
 from config import sqlite_cache
 from config.sqlite_cache import SQLiteCache
+from tests.forking import PATIENCE, at_once, in_new_process
 
 PROCESSES, KEYS, COUNTS = 8, 100, 50
-PATIENCE = 240
-"""Seconds. These tests are about what is lost, not about how long a busy disk takes."""
-fork = multiprocessing.get_context("fork")
 
 
 @pytest.fixture
@@ -40,33 +37,36 @@ def rows(path: Path) -> int:
         return int(connection.execute("SELECT count(*) FROM entry").fetchone()[0])
 
 
-def together(work: Callable[..., None], *arguments: Any) -> list[Any]:
-    """Let processes begin at once; return what all of them have answered."""
-    barrier, answers = fork.Barrier(PROCESSES), fork.Queue()
-    processes = [
-        fork.Process(target=work, args=(*arguments, barrier, answers)) for _ in range(PROCESSES)
-    ]
-    for process in processes:
-        process.start()
-    gathered = [each for _process in processes for each in answers.get(timeout=PATIENCE)]
-    for process in processes:
-        process.join(PATIENCE)
-        assert process.exitcode == 0
-    return gathered
-
-
-def add_all(cache: SQLiteCache, barrier: Barrier, answers: Any) -> None:
+def add_all(cache: SQLiteCache, barrier: Barrier) -> list[int]:
     won = []
     for number in range(KEYS):
         barrier.wait(PATIENCE)
         if cache.add(f"key-{number}", os.getpid(), 60):
             won.append(number)
-    answers.put(won)
+    return won
 
 
-def count_up(cache: SQLiteCache, barrier: Barrier, answers: Any) -> None:
+def count_up(cache: SQLiteCache, barrier: Barrier) -> list[int]:
     barrier.wait(PATIENCE)
-    answers.put([cache.incr("count") for _ in range(COUNTS)])
+    return [cache.incr("count") for _ in range(COUNTS)]
+
+
+def patient_cache(path: Path) -> SQLiteCache:
+    """In a process that ends with the test."""
+    sqlite_cache.BUSY_TIMEOUT = PATIENCE
+    return SQLiteCache(path, {})
+
+
+def add_in_many(path: Path) -> list[int]:
+    return list(chain.from_iterable(at_once(add_all, PROCESSES, patient_cache(path))))
+
+
+def count_in_many(path: Path) -> tuple[list[int], int]:
+    """What the processes counted, and what the one that forked them counts after that."""
+    cache = patient_cache(path)
+    cache.set("count", 0, 60)
+    heard = list(chain.from_iterable(at_once(count_up, PROCESSES, cache)))
+    return heard, cache.incr("count")
 
 
 # --- Between processes ---
@@ -76,25 +76,17 @@ def test_portal_uses_it() -> None:
     assert settings.CACHES["default"]["BACKEND"] == "config.sqlite_cache.SQLiteCache"
 
 
-def test_of_all_processes_that_add_a_key_at_once_one_does(cache: SQLiteCache) -> None:
+def test_of_all_processes_that_add_a_key_at_once_one_does(path: Path) -> None:
     """The file is made by the first of them, too."""
-    assert sorted(together(add_all, cache)) == list(range(KEYS))
+    assert sorted(in_new_process(add_in_many, path)) == list(range(KEYS))
 
 
-def test_no_count_of_any_process_is_lost(cache: SQLiteCache) -> None:
-    cache.set("count", 0, 60)
-
-    heard = together(count_up, cache)
+def test_no_count_of_any_process_is_lost(path: Path) -> None:
+    """Nor does a child share the connection of its parent."""
+    heard, count = in_new_process(count_in_many, path)
 
     assert sorted(heard) == list(range(1, PROCESSES * COUNTS + 1))
-    assert cache.get("count") == PROCESSES * COUNTS
-
-
-def test_child_does_not_share_the_connection_of_its_parent(cache: SQLiteCache) -> None:
-    cache.set("count", 0, 60)
-    together(count_up, cache)
-    cache.incr("count")
-    assert cache.get("count") == PROCESSES * COUNTS + 1
+    assert count == PROCESSES * COUNTS + 1
 
 
 def test_threads_can_share_one_cache(cache: SQLiteCache) -> None:

@@ -1,27 +1,28 @@
 """Limits on tries: exact, for all processes together, on files and on Redis."""
 
-import multiprocessing
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from multiprocessing.synchronize import Barrier
+from typing import Any
 from unittest.mock import DEFAULT, patch
 
 import pytest
 from django.conf import settings
 from django.core.cache import cache, caches
+from django.test import override_settings
 from pytest_django import Settings
 from time_machine import TimeMachineFixture
 
 from accounts.throttling import rate_limits
 from accounts.throttling.rate_limits import Limit, TooManyTries, acquire, acquire_all, forget
+from tests.forking import at_once, in_new_process
 
 FIVE = Limit("tests", 5, timedelta(minutes=1))
 ONE = Limit("tests-one", 1, timedelta(minutes=1))
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PROCESSES = 16
-fork = multiprocessing.get_context("fork")
 
 
 @pytest.fixture(params=["files", "redis"])
@@ -47,9 +48,14 @@ def is_let(subject: str = "192.0.2.1", limit: Limit = FIVE) -> bool:
     return True
 
 
-def try_once(barrier: Barrier, let: "multiprocessing.Queue[bool]") -> None:
+def try_once(barrier: Barrier) -> bool:
     barrier.wait(30)
-    let.put(is_let())
+    return is_let()
+
+
+def try_in_many(caches: dict[str, Any]) -> list[bool]:
+    with override_settings(CACHES=caches):
+        return at_once(try_once, PROCESSES)
 
 
 @pytest.mark.usefixtures("anywhere")
@@ -59,14 +65,7 @@ def test_five_are_let_and_the_sixth_is_not() -> None:
 
 @pytest.mark.usefixtures("anywhere")
 def test_five_are_let_of_many_processes_that_try_at_once() -> None:
-    barrier, let = fork.Barrier(PROCESSES), fork.Queue()
-    processes = [fork.Process(target=try_once, args=(barrier, let)) for _ in range(PROCESSES)]
-    for process in processes:
-        process.start()
-    answers = [let.get(timeout=60) for _ in processes]
-    for process in processes:
-        process.join(60)
-    assert sum(answers) == 5
+    assert sum(in_new_process(try_in_many, settings.CACHES)) == 5
 
 
 @pytest.mark.parametrize("is_beaten", [False, True])
