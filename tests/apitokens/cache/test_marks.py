@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from pytest_django import Settings
 
 from apitokens.cache import marks as marks_module
 from apitokens.cache.lease_cache import ReadLeaseCache
@@ -124,6 +125,19 @@ def test_one_folder_has_one_file_by_whatever_path(
         monkeypatch.setattr(marks_module, "connection", here)
         found.add(marks_module.marks().host_id)
     assert len(found) == 1
+
+
+@pytest.mark.parametrize("vendor", ["sqlite", "postgresql"])
+def test_row_is_of_this_boot_or_of_one_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Settings, vendor: str
+) -> None:
+    """A file would last, and with it the trust in a row, by a clock that has begun anew."""
+    settings.DATA_DIR = tmp_path
+    (tmp_path / "permatoken.sqlite3").touch()
+    here = Connection({"NAME": str(tmp_path / "permatoken.sqlite3")}, vendor)
+    monkeypatch.setattr(marks_module, "connection", here)
+    monkeypatch.setattr(marks_module, "BOOT_ID", tmp_path / "nowhere")
+    assert marks_module.marks().is_shared is (vendor == "sqlite")
 
 
 class Connection(NamedTuple):
