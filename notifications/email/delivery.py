@@ -17,7 +17,7 @@ from django.core.mail import EmailMessage
 from django.db import connection, transaction
 
 from notifications import jobs, services
-from notifications.email import rendering
+from notifications.email import rendering, unsettled
 from notifications.email.claims import (
     Batch,
     Clock,
@@ -149,9 +149,13 @@ def deliver(
     """Send what is due, over one connection, until nothing is left, it is `until`, the process
     `is_stopping`, or the mail server is down. What was claimed and not begun is given back.
 
-    `on_first_sent` is called after the first mail that was taken: the server is well. Raises
+    `on_first_sent` is called after the first mail that was taken: the server is well. Nothing is
+    sent while a backup is put back and not settled. Raises
     `RuntimeError` within a transaction, which would void the commits that all of this rests on.
     """
+    if unsettled.is_unsettled():
+        logger.error(unsettled.BROKEN_OFF)
+        return Outcome()
     batch = Batch(clock)
     outcome = Outcome(in_doubt=resolve_uncertain_deliveries(at=clock()))
 

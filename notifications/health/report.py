@@ -8,11 +8,11 @@ from shutil import disk_usage
 from time import monotonic
 from typing import NamedTuple
 
-from django.db import connection
+from django.db import OperationalError, connection, transaction
 from django.db.models import Count, Min, Q
 
 from notifications import jobs
-from notifications.email import delivery
+from notifications.email import delivery, unsettled
 from notifications.hooks import Hook
 from notifications.jobs import Job
 from notifications.models import OPEN_STATES, Heartbeat, Mail, State
@@ -21,6 +21,8 @@ HELD_UP_AFTER = timedelta(minutes=15)
 """For so long no mail may leave without alarm: the first five tries of a mail fall within it, and
 so do a mail server's restart and the usual greylisting."""
 _STARTED = monotonic()
+_DISK_FULL = "53100"
+"""A SQLSTATE of PostgreSQL."""
 LEAST_FREE = 1 << 20
 """Bytes: what a request writes is some thousand."""
 
@@ -113,20 +115,35 @@ def health(*, at: datetime, started_at: datetime | None = None) -> Health:
         failed=mails[State.FAILED].number if State.FAILED in mails else 0,
         jobs=scheduled,
         overdue=[job.name for job in scheduled if job.is_overdue(at, since=since)],
-        faults=faults(at),
+        faults=faults(at) + [unsettled.BROKEN_OFF] * unsettled.is_unsettled(),
         takes_changes=takes_changes(),
         last_backup_at=beats.get(jobs.BACKED_UP),
     )
 
 
 def takes_changes() -> bool:
-    """False for a database that can only be read (a standby, say), and for SQLite on a full disk.
-    Asks, and changes nothing."""
+    """False for a database that can only be read (a standby, say), or whose disk is full. Asks, and
+    changes nothing."""
     if connection.vendor == "sqlite":
         return _has_room(Path(str(connection.settings_dict["NAME"])))
     with connection.cursor() as cursor:
         cursor.execute("SHOW transaction_read_only")
-        return bool(cursor.fetchone() == ("off",))
+        (is_read_only,) = cursor.fetchone()
+    return is_read_only == "off" and _server_has_room()
+
+
+def _server_has_room() -> bool:
+    """True if PostgreSQL finds room for some changes: for a result of half a megabyte, that is,
+    which it may not keep in memory and so writes to its disk for a moment."""
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET LOCAL work_mem = '64kB'")
+            cursor.execute("SELECT count(*) FROM generate_series(1, 16000)")
+    except OperationalError as error:
+        if getattr(error.__cause__, "sqlstate", None) == _DISK_FULL:
+            return False
+        raise
+    return True
 
 
 def _has_room(database: Path) -> bool:

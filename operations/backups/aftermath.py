@@ -12,6 +12,7 @@ from django.db import transaction
 from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor, EntryPoint
 from apitokens.expiry import scan
+from notifications.email import unsettled
 from notifications.models import OPEN_STATES, Mail, State
 
 REASON = "It was on its way, or due, when a backup was restored, and may have arrived."
@@ -22,6 +23,7 @@ EVENT = "database.restored"
 def settle(*, at: datetime, made_at: str) -> int:
     """Returns how many mails are on hold for it. Idempotent but for the event."""
     scan.scan(at=at)
+    unsettled.drop_mark()
     held = Mail.objects.filter(state__in=OPEN_STATES).update(
         state=State.HELD, owner="", lease_until=None, reason=REASON, was_in_doubt=True
     )

@@ -15,6 +15,9 @@ from itertools import chain, count
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+from django.core.management import CommandError
+from django.db import DatabaseError
+
 PREFIX = "permatoken-"
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -24,6 +27,16 @@ _CHUNK = 1 << 20
 
 class BackupError(Exception):
     """The backup cannot be made or used; the message says why and what to do."""
+
+
+BROKEN_OFF = (BackupError, CommandError, DatabaseError, OSError, KeyboardInterrupt)
+"""What a command that is in the middle of its work may end by."""
+
+
+def reason_of(error: BaseException) -> str:
+    """In a line, without the full stop."""
+    words = getattr(error, "strerror", None) or str(error).strip()
+    return next(iter(words.splitlines()), type(error).__name__).rstrip(".")
 
 
 class Manifest(NamedTuple):

@@ -13,7 +13,8 @@ from django.db import connection
 from psycopg import conninfo
 from psycopg.pq import Conninfo
 
-from operations.backups.archive import BackupError
+from notifications.email.unsettled import ADD_MARK
+from operations.backups.archive import BROKEN_OFF, BackupError, reason_of
 
 NAME = "database.dump"
 _RELEASE = re.compile(r"\d[.\d]*")
@@ -99,9 +100,23 @@ def who_uses_it() -> str:
         return ", ".join(f"{number} × {name}" for name, number in cursor.fetchall())
 
 
-def put_back(source: Path) -> str:
-    """Restore in one transaction, which leaves all as it was if anything fails."""
+@contextmanager
+def put_back(source: Path) -> Iterator[list[str]]:
+    """Restore in one transaction, which leaves all as it was if anything fails. It has a mark that
+    lets no mail leave until the block has settled it (`notifications.email.unsettled`). Yields
+    remarks. Raises `BackupError`."""
     connection.close()
+    _restore(source)
+    try:
+        yield []
+    except BROKEN_OFF as error:
+        raise BackupError(
+            "The backup is in the place of the database, and what has to follow was broken off "
+            f"({reason_of(error)}). No email leaves until then. Mend that, and restore again."
+        ) from error
+
+
+def _restore(source: Path) -> None:
     script = source.with_suffix(".sql")
     try:
         _run(
@@ -121,6 +136,7 @@ def put_back(source: Path) -> str:
                 [
                     *(_program("psql"), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1"),
                     *("--single-transaction", f"--command={_WIPE}", f"--file={script}"),
+                    f"--command={ADD_MARK}",
                     *("--output", os.devnull, address),
                 ],
                 "Nothing was restored",
@@ -128,7 +144,6 @@ def put_back(source: Path) -> str:
             )
     finally:
         script.unlink(missing_ok=True)
-    return ""
 
 
 def server() -> str:

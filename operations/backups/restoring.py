@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from django.conf import settings
-from django.core.management import CommandError, call_command
+from django.core.management import call_command
 from django.db import DatabaseError, connection
 from django.db.migrations.loader import MigrationLoader
+from django.db.models import Count
 from django.views.decorators.debug import sensitive_variables
 
 from accounts.models import AuditEvent
@@ -31,11 +32,15 @@ class Losses(NamedTuple):
     issued: int
     deleted: list[int]
     """Tokens that were deleted since: they would be in force again."""
+    rotated: list[int]
+    """Tokens that have a new secret since: it is lost, and the old one would be in force again."""
     sent: int
+    by_kind: dict[str, int]
+    """Events by what was done: what was taken from people and tokens would be theirs again."""
 
     @property
     def are_none(self) -> bool:
-        return not (self.events or self.issued or self.deleted or self.sent)
+        return not (self.events or self.issued or self.deleted or self.rotated or self.sent)
 
 
 class Restored(NamedTuple):
@@ -97,14 +102,18 @@ def require_restorable(manifest: Manifest) -> None:
 def losses(manifest: Manifest) -> Losses | None:
     """What is lost by restoring; None if the present database is empty or cannot be read."""
     since = datetime.fromisoformat(manifest.made_at)
+    there_before = APIToken.objects.filter(created_at__lte=since).order_by("pk")
+    events = AuditEvent.objects.filter(at__gt=since)
     try:
         return Losses(
-            events=AuditEvent.objects.filter(at__gt=since).count(),
+            events=events.count(),
+            by_kind=dict(events.values_list("kind").order_by("kind").annotate(Count("pk"))),
             issued=APIToken.objects.filter(created_at__gt=since).count(),
-            deleted=list(
-                APIToken.objects.filter(created_at__lte=since, deleted_at__gt=since)
-                .order_by("pk")
-                .values_list("pk", flat=True)
+            deleted=list(there_before.filter(deleted_at__gt=since).values_list("pk", flat=True)),
+            rotated=list(
+                there_before.filter(deleted_at=None, rotated_at__gt=since).values_list(
+                    "pk", flat=True
+                )
             ),
             sent=Mail.objects.filter(state=State.SENT, sent_at__gt=since).count(),
         )
@@ -120,11 +129,11 @@ def restore(
 ) -> Restored:
     """Put the backup in the place of the database, migrate it to this code, and hold its mails.
 
-    Raises `BackupError` before anything is changed, with all as it was, or with the words that the
-    portal must not be started yet. Tokens that were deleted since are in force again: the caller
-    says so (`losses`).
+    Raises `BackupError` before anything is changed, with all as it was, or (PostgreSQL) with the
+    backup in its place, and a mark that lets no mail leave. Tokens that were deleted since are in
+    force again: the caller says so (`losses`).
     """
-    manifest, remarks = backup.manifest, list[str]()
+    manifest = backup.manifest
     require_restorable(manifest)
     data_dir = Path(settings.DATA_DIR)
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -137,30 +146,13 @@ def restore(
         keys.require_fitting(manifest.check_values, ring=ring, secret_keys=secret_keys)
     with backup.opened(backup.database, beside=data_dir) as plain:
         engine().read_back(plain)
-        if remark := engine().put_back(plain):
-            remarks.append(remark)
-    with _not_to_be_started():
-        if is_other:
-            remarks += [f"Written: {path}." for path in keys.put_back(secret_keys[0], ring)]
-        call_command("migrate", interactive=False, verbosity=0)
-        held = aftermath.settle(at=at, made_at=manifest.made_at)
+        with engine().put_back(plain) as remarks:
+            call_command("migrate", interactive=False, verbosity=0)
+            held = aftermath.settle(at=at, made_at=manifest.made_at)
+            if is_other:
+                remarks += [f"Written: {path}." for path in keys.put_back(secret_keys[0], ring)]
     connection.close()
     return Restored(held, remarks)
-
-
-@contextmanager
-def _not_to_be_started() -> Iterator[None]:
-    """The database is that of the backup, and its mails are not on hold yet. Raises `BackupError`
-    if the block does not get to its end."""
-    try:
-        yield
-    except (BackupError, CommandError, DatabaseError, OSError, KeyboardInterrupt) as error:
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
-        raise BackupError(
-            "The backup is in the place of the database, and what has to follow was broken off "
-            f"({reason}). Do not start the portal: emails would be sent a second time. Mend that, "
-            "and restore again."
-        ) from error
 
 
 def _ring(text: str) -> dict[int, bytes]:

@@ -3,13 +3,14 @@
 import os
 import shutil
 import sqlite3
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
 from django.db import connection
 
-from operations.backups.archive import BackupError, name_of_former
+from operations.backups.archive import BROKEN_OFF, BackupError, name_of_former, reason_of
 
 NAME = "database.sqlite3"
 _BESIDE = ("-wal", "-shm")
@@ -75,25 +76,53 @@ def who_uses_it() -> str:
     return "" if mode == "delete" else "another process"
 
 
-def put_back(source: Path) -> str:
-    """Put the copy in the place of the database, which is kept beside it. Until the last step,
-    which is one renaming, everything is as it was. Returns what was done, in words."""
-    path = _path()
-    connection.close()
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+@contextmanager
+def put_back(source: Path) -> Iterator[list[str]]:
+    """Put the copy in the place of the database, which is kept beside it, once the block has done
+    with the copy what has to be done. Until the last step, which is one renaming, everything is as
+    it was. Yields remarks, which tell afterwards what was done, too. Raises `BackupError`."""
+    path, remarks = _path(), list[str]()
     draft = path.with_name(f".{path.name}.restoring")
     try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _remove(draft)  # of a command that was killed
         shutil.copyfile(source, draft)
         draft.chmod(0o600)
-        with draft.open("rb+") as file:
-            os.fsync(file.fileno())
-        kept = _keep_former(path)
+        with _connected_to(draft):
+            yield remarks
+        _write_down(draft)
+        if kept := _keep_former(path):
+            remarks.append(f"The former database is kept in {kept}.")
         draft.replace(path)
-    except OSError as error:
+    except (*BROKEN_OFF, sqlite3.Error) as error:
+        raise BackupError(f"Nothing was restored: {reason_of(error)}.") from error
+    finally:
         with suppress(OSError):
-            draft.unlink(missing_ok=True)
-        raise BackupError(f"Nothing was restored: {error.strerror or error}.") from None
-    return f"The former database is kept in {kept}." if kept else ""
+            _remove(draft)
+
+
+@contextmanager
+def _connected_to(path: Path) -> Iterator[None]:
+    connection.close()
+    former, connection.settings_dict["NAME"] = connection.settings_dict["NAME"], str(path)
+    try:
+        yield
+    finally:
+        connection.close()
+        connection.settings_dict["NAME"] = former
+
+
+def _write_down(path: Path) -> None:
+    """Have all of it in the one file, and the file on the disk."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as copy:
+        copy.execute("PRAGMA journal_mode=DELETE")
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _remove(path: Path) -> None:
+    for each in ("", *_BESIDE):
+        Path(f"{path}{each}").unlink(missing_ok=True)
 
 
 def _keep_former(path: Path) -> Path | None:

@@ -94,12 +94,26 @@ class Command(BaseCommand):
             f"What was changed since is lost: {lost.events} events of the audit log, "
             f"{lost.issued} new API tokens. {lost.sent} emails were sent since."
         )
-        if lost.deleted:
-            named = ", ".join(map(str, lost.deleted[:MOST_NAMED]))
-            more = " and others" if len(lost.deleted) > MOST_NAMED else ""
+        if lost.by_kind:
+            kinds = ", ".join(f"{number} × {kind}" for kind, number in lost.by_kind.items())
+            self.stdout.write(
+                f"Those events are {kinds}. What they took from people and API tokens, such as a "
+                "role, a membership or an address, is theirs again: take it once more."
+            )
+        self._warn(lost.deleted, "were deleted since, and are in force again", "Delete them")
+        self._warn(
+            lost.rotated,
+            "were rotated since: the new secrets are lost, and the old ones in force again",
+            "Rotate them once more, or delete them",
+        )
+
+    def _warn(self, tokens: list[int], words: str, what_to_do: str) -> None:
+        if tokens:
+            named = ", ".join(map(str, tokens[:MOST_NAMED]))
+            more = " and others" if len(tokens) > MOST_NAMED else ""
             self.stdout.write(
                 self.style.WARNING(
-                    f"{len(lost.deleted)} API tokens were deleted since, and are in force again: "
-                    f"{named}{more}. Delete them: manage.py revoke_tokens --id …"
+                    f"{len(tokens)} API tokens {words}: {named}{more}. {what_to_do}: "
+                    "manage.py revoke_tokens --id …"
                 )
             )

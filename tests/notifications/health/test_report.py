@@ -2,7 +2,11 @@
 
 import io
 import json
+import os
 import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +17,7 @@ from django.conf import settings
 from django.contrib.staticfiles.finders import FileSystemFinder
 from django.core.checks import run_checks
 from django.core.management import call_command
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
@@ -25,6 +30,7 @@ from notifications.health.report import HELD_UP_AFTER
 from notifications.jobs import MISSED_INTERVALS, record_heartbeat
 from notifications.models import State
 from tests.conftest import Issue, is_on_postgresql
+from tests.disks import fill, mounted
 from tests.mailserver import MailServer, Mood
 from tests.notifications.conftest import MakeMail
 
@@ -220,11 +226,11 @@ def test_health_tells_nothing_about_people(
     assert user.user.email not in str(told)
 
 
-def test_health_costs_three_queries_one_for_the_server_and_two_for_the_peppers(
+def test_health_costs_three_queries_and_some_for_the_server_and_the_peppers(
     client: Client, django_assert_num_queries: Any, now: datetime
 ) -> None:
     works(now)
-    with django_assert_num_queries(3 + is_on_postgresql() + 2):
+    with django_assert_num_queries(3 + 6 * is_on_postgresql() + 2):
         client.get("/healthz")
 
 
@@ -242,6 +248,40 @@ def test_full_disk_is_told(
     code, told = healthz(client, now)
     assert (code, told["status"]) == (503, "read only")
     assert "Nothing can be changed" in status()[1]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_full_disk_of_postgresql_is_told() -> None:
+    """Before anybody wants to change something."""
+    if not is_on_postgresql():
+        pytest.skip("the file of SQLite has a test of its own")
+    with (
+        tempfile.TemporaryDirectory(prefix="permatoken-disk-") as folder,
+        small_disk(folder) as disk,
+    ):
+        assert report.takes_changes()
+        fill(disk, but=0)
+        assert not report.takes_changes()
+        (disk / "filler").unlink()
+        assert report.takes_changes()
+
+
+@contextmanager
+def small_disk(folder: str) -> Iterator[Path]:
+    """Where this connection puts what it may not keep in memory."""
+    name = f"small_{os.getpid()}"
+    Path(folder).chmod(0o755)
+    with connection.cursor() as cursor, mounted(Path(folder, "disk")) as disk:
+        cursor.execute("SHOW data_directory")
+        of_server = Path(cursor.fetchone()[0]).stat()
+        os.chown(disk, of_server.st_uid, of_server.st_gid)
+        cursor.execute(f"CREATE TABLESPACE {name} LOCATION '{disk}'")
+        cursor.execute(f"SET temp_tablespaces = {name}")
+        try:
+            yield disk
+        finally:
+            cursor.execute("RESET temp_tablespaces")
+            cursor.execute(f"DROP TABLESPACE {name}")
 
 
 def status() -> tuple[str, str, int]:

@@ -72,7 +72,7 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], dic
         if program == "pg_dump":
             postgresql.dump(tmp_path / "target")
         else:
-            postgresql.put_back(tmp_path / "source.dump")
+            postgresql._restore(tmp_path / "source.dump")
         return conninfo_to_dict((tmp_path / "arguments").read_text().splitlines()[-1])
 
     return run
@@ -163,7 +163,7 @@ def test_dump_is_of_the_server_that_can_be_written_to(
         postgresql.dump(tmp_path / "database.dump")
         with psycopg.connect(two_servers[1], autocommit=True) as server:
             server.execute("UPDATE kept SET value = 'undone'")
-        postgresql.put_back(tmp_path / "database.dump")
+        postgresql._restore(tmp_path / "database.dump")
         connection.close()
 
     for url, value in zip(two_servers, ("stale", "present"), strict=True):

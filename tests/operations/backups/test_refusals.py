@@ -19,7 +19,9 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection
 from pytest_django import Settings
 
+from accounts.authorization.actor import Actor
 from accounts.models import Membership
+from apitokens.tokens import rotation
 from operations.backups import aftermath, archive, keys, making, postgresql, restoring, sqlite
 from operations.backups.archive import MANIFEST, BackupError
 from operations.backups.restoring import Backup
@@ -259,18 +261,24 @@ def test_what_is_lost_is_told_and_a_refusal_changes_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     token = issue(administrator, at=datetime.now(UTC) - timedelta(hours=1)).token
+    rotated = issue(administrator, at=datetime.now(UTC) - timedelta(hours=1)).token
     backup = made(tmp_path)
-    issue(administrator, at=datetime.now(UTC) + timedelta(seconds=1))
+    later = datetime.now(UTC) + timedelta(seconds=1)
+    issue(administrator, at=later)
+    rotation.rotate(token=rotated, by=Actor.member(administrator), at=later)
     type(token).objects.filter(pk=token.pk).update(deleted_at=datetime.now(UTC))
 
     lost = restoring.losses(archive.read_manifest(backup))
 
     assert lost is not None
     assert (lost.issued, lost.deleted, lost.are_none) == (1, [token.pk], False)
+    assert lost.rotated == [rotated.pk]
+    assert lost.by_kind["token.rotated"] == 1
+    assert sum(lost.by_kind.values()) == lost.events
     monkeypatch.setattr("builtins.input", lambda _words: "yes")
     with pytest.raises(CommandError, match=r"Nothing was restored\."):
         run("restore", str(backup))
-    assert type(token).objects.count() == 2
+    assert type(token).objects.count() == 3
 
 
 def test_full_disk_while_restoring_loses_nothing(
@@ -287,8 +295,9 @@ def test_full_disk_while_restoring_loses_nothing(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(shutil, "copyfile", full)
-    with pytest.raises(BackupError, match=r"Nothing was restored: No space left on device\."):
-        sqlite.put_back(tmp_path / "copy")
+    full_disk = pytest.raises(BackupError, match=r"Nothing was restored: No space left on device\.")
+    with full_disk, sqlite.put_back(tmp_path / "copy"):
+        pass
     assert [each.read_text() for each in tmp_path.iterdir()] == ["the present one"]
 
 
@@ -300,10 +309,14 @@ def test_restoring_again_keeps_what_was_there_before_the_first_time(
     path, copy = tmp_path / "data" / "permatoken.sqlite3", tmp_path / "copy"
     path.parent.mkdir()
     path.write_text("the only one")
-    copy.write_text("restored")
+    copy.touch()
     monkeypatch.setattr(sqlite, "_path", lambda: path)
 
-    kept = [sqlite.put_back(copy) for _time in range(3)]
+    kept = list[str]()
+    for _time in range(3):
+        with sqlite.put_back(copy) as remarks:
+            pass
+        kept += remarks
 
     assert [said.rpartition("/")[2] for said in kept] == [
         "permatoken.sqlite3.before-restore.",
@@ -335,7 +348,7 @@ def test_secrets_that_are_restored_again_keep_those_before_the_first_time(
         ("settle", OperationalError("disk full")),
     ],
 )
-def test_portal_is_not_to_be_started_if_what_follows_is_broken_off(
+def test_who_restores_is_told_what_was_broken_off(
     what: str, error: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The mails of the backup are not on hold yet: they would be sent a second time."""
@@ -344,15 +357,20 @@ def test_portal_is_not_to_be_started_if_what_follows_is_broken_off(
         raise error
 
     backup = made(tmp_path)
-    monkeypatch.setattr(making.engine(), "put_back", lambda _path: "")
+    monkeypatch.setattr(postgresql, "_restore", lambda _path: None)
     monkeypatch.setattr(restoring, "call_command", lambda *_words, **_facts: None)
     monkeypatch.setattr(aftermath if what == "settle" else restoring, what, fail)
 
-    with pytest.raises(CommandError, match=r"Do not start the portal.*restore again\.$") as told:
+    with pytest.raises(CommandError) as told:
         run("restore", str(backup), "--yes")
 
     reason = str(error).partition(".")[0] or "KeyboardInterrupt"
-    assert f"broken off ({reason})" in str(told.value)
+    assert str(told.value) == (
+        f"The backup is in the place of the database, and what has to follow was broken off "
+        f"({reason}). No email leaves until then. Mend that, and restore again."
+        if is_on_postgresql()
+        else f"Nothing was restored: {reason}."
+    )
 
 
 def test_half_of_a_script_is_not_left_on_a_full_disk(
@@ -371,6 +389,6 @@ def test_half_of_a_script_is_not_left_on_a_full_disk(
     (tmp_path / "database.dump").touch()
 
     with pytest.raises(BackupError, match=r"Nothing was restored: No space left on device"):
-        postgresql.put_back(tmp_path / "database.dump")
+        postgresql._restore(tmp_path / "database.dump")
 
     assert sorted(each.name for each in tmp_path.iterdir()) == ["database.dump", "pg_restore"]

@@ -3,6 +3,7 @@
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -80,6 +81,31 @@ print(json.dumps({{
     "issued": AuditEvent.objects.filter(kind="token.issued").count(),
     "events": AuditEvent.objects.filter(kind="database.restored").count(),
 }}))
+"""
+
+
+KILLED = """
+import os, signal, sys
+import django
+django.setup()
+from django.core.management import call_command
+from operations.backups import aftermath
+aftermath.settle = lambda **_facts: os.kill(os.getpid(), signal.SIGKILL)
+call_command("restore", *sys.argv[1:], yes=True)
+"""
+SENT = """
+import json
+from django.db import connection
+from notifications.email.delivery import deliver
+from notifications.health.report import health
+from notifications.models import Mail
+from django.utils import timezone
+tables = connection.introspection.table_names()
+print(json.dumps({
+    "sent": deliver().sent,
+    "is there": "notifications_mail" in tables and Mail.objects.count(),
+    "faults": health(at=timezone.now()).faults if "notifications_mail" in tables else [],
+}))
 """
 
 
@@ -189,3 +215,36 @@ def test_portal_goes_on_from_its_backup(places: tuple[Place, Place], tmp_path: P
     assert found["events"] == 1
     assert not (there.data_dir / "mail").exists()
     shutil.rmtree(there.data_dir)
+
+
+def test_restoring_that_is_killed_mails_nobody_twice(
+    places: tuple[Place, Place], tmp_path: Path
+) -> None:
+    """Before the mails are on hold. SQLite has the former database still, PostgreSQL a mark."""
+    here, there = places
+    is_sqlite = "DATABASE_URL" not in there.environment
+    to, apart = tmp_path / "backups", tmp_path / "safe"
+    with shell(here.environment) as running:
+        running.command("migrate", verbosity=0)
+        running.run(BEGIN)
+        code, said = here.manage("backup", "--to", str(to), "--secrets-to", str(apart))
+        assert code == 0, said
+    (backup,), (secrets,) = to.glob("permatoken-*"), apart.iterdir()
+    restore = [str(backup), "--secrets", str(secrets)]
+    with shell(there.environment) as elsewhere:
+        elsewhere.command("migrate", verbosity=0)
+
+    command = [sys.executable, "-c", KILLED, *restore]
+    killed = subprocess.run(command, cwd=ROOT, env=there.environment, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+
+    with shell(there.environment) as elsewhere:
+        found = eval(elsewhere.run(SENT))
+    assert (found["sent"], found["is there"]) == (0, 0 if is_sqlite else 1)
+    assert any("restore again" in each for each in found["faults"]) is not is_sqlite
+    code, said = there.manage("restore", *restore, "--yes")
+    assert code == 0, said
+    with shell(there.environment) as elsewhere:
+        found = eval(elsewhere.run(SENT))
+    assert found == {"sent": 0, "is there": 1, "faults": []}
+    assert sorted(each.name for each in there.data_dir.glob(".*.restoring*")) == []
