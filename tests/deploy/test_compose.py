@@ -17,7 +17,7 @@ from tests.portal import ROOT
 FOLDER = ROOT / "deploy"
 FILE = FOLDER / "compose.yaml"
 OURS = ("migrate", "web-1", "web-2", "worker", "beat")
-NOT_IN_GIT = {"./tls", "./secrets"}
+NOT_IN_GIT = {"./tls", "./acme", "./secrets"}
 
 
 @pytest.fixture(scope="module")

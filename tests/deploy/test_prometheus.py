@@ -1,5 +1,6 @@
 """A real Prometheus reads a portal that runs, and tells when something is wrong with it."""
 
+import contextlib
 import json
 import re
 import shutil
@@ -7,7 +8,7 @@ import subprocess
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from operations.metrics import stored
 from operations.metrics.exposition import everything
 from telemetry import metrics
 from tests.conftest import give_up
+from tests.documentation.blocks import block_at
+from tests.mailserver import MailServer, mail_server
 from tests.portal import GRANIAN, ROOT, Portal, free_port, served_portal
 
 DEPLOY = ROOT / "deploy"
@@ -30,7 +33,8 @@ TOKEN = "a token of sixteen characters or more"
 
 def need(program: str) -> str:
     path = shutil.which(program)
-    return path or give_up(f"needs {program}; get it with: apt-get install prometheus")
+    packages = "prometheus prometheus-alertmanager"
+    return path or give_up(f"needs {program}; get it with: apt-get install {packages}")
 
 
 def families() -> list[Metric]:
@@ -73,13 +77,61 @@ def test_rules_keep_their_promises() -> None:
     assert [a for a in alerts if f"{a} fires" not in tests or f"{a} is silent" not in tests] == []
 
 
-def test_configuration_is_one(tmp_path: Path) -> None:
-    shutil.copytree(RULES.parent, tmp_path, dirs_exist_ok=True)
+def test_page_leads_to_configurations_that_are_such(tmp_path: Path) -> None:
+    """Its commands but for those that want a machine, in a folder."""
+    need("promtool")
+    need("amtool")
+    block = block_at("docs/operations/metrics-and-logs.md: apt-get install")
+    here, secrets = tmp_path / "prometheus", tmp_path / "credentials"
+    here.mkdir()
+    secrets.mkdir()
+    (secrets / "metrics_token").write_text(TOKEN)
+    places = {"/etc/prometheus": str(here), "/etc/permatoken/credentials": str(secrets)}
+    lines = [
+        line.replace("-g prometheus ", "")
+        for line in block.filled(places, {}).splitlines()
+        if not line.startswith(("apt-get", "systemctl"))
+    ]
+    assert len(lines) == 5
+    done = subprocess.run(
+        ["bash", "-euxc", "\n".join(lines)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (here / "metrics_token").read_text() == TOKEN
+
+
+def test_part_for_kubernetes_is_one(tmp_path: Path) -> None:
+    """But for finding the pods: Debian's Prometheus is built without that."""
+    part = yaml.safe_load((RULES.parent / "kubernetes.yml").read_text())
+    (job,) = part["scrape_configs"]
+    (found_by,) = job.pop("kubernetes_sd_configs")
+    assert found_by == {"role": "pod", "namespaces": {"names": ["permatoken"]}}
+    (tmp_path / "kubernetes.yml").write_text(yaml.safe_dump(part))
     (tmp_path / "metrics_token").write_text(TOKEN)
     done = subprocess.run(
-        [need("promtool"), "check", "config", "prometheus.yml"], cwd=tmp_path, capture_output=True
+        [need("promtool"), "check", "config", "kubernetes.yml"], cwd=tmp_path, capture_output=True
     )
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_part_for_kubernetes_finds_what_the_manifests_have() -> None:
+    (job,) = yaml.safe_load((RULES.parent / "kubernetes.yml").read_text())["scrape_configs"]
+    kept = re.compile(job["relabel_configs"][0]["regex"])
+    files = (DEPLOY / "kubernetes").glob("*/**/*.yaml")
+    templates = [
+        each["spec"]["template"]
+        for file in files
+        for each in yaml.safe_load_all(file.read_text())
+        if each["kind"] == "Deployment"
+    ]
+    found = {
+        f"{template['metadata']['labels']['app']};{port['name']}"
+        for template in templates
+        for container in template["spec"]["containers"]
+        for port in container.get("ports", [])
+    }
+    assert {each for each in found if kept.fullmatch(each)} == found
+    assert len(found) == 3
 
 
 def test_targets_are_the_webs_that_nginx_asks() -> None:
@@ -143,7 +195,48 @@ def impatient(rules: str) -> str:
     return re.sub(r"\bfor: \w+", "for: 1s", rules)
 
 
-def test_prometheus_reads_a_portal_and_an_alert_fires(portal: Portal, tmp_path: Path) -> None:
+@contextlib.contextmanager
+def running(*command: str, folder: Path) -> Iterator[None]:
+    with (folder / "log").open("w") as log:
+        server = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
+        try:
+            yield
+        except AssertionError:
+            raise AssertionError((folder / "log").read_text()[-4_000:]) from None
+        finally:
+            server.terminate()
+            server.wait(timeout=20)
+
+
+@pytest.fixture
+def mailbox() -> Iterator[MailServer]:
+    with mail_server() as server:
+        yield server
+
+
+@pytest.fixture
+def alertmanager(mailbox: MailServer, tmp_path: Path) -> Iterator[str]:
+    """It tells our mail server, at once and without TLS. Yields its address."""
+    folder, address = tmp_path / "alertmanager", f"127.0.0.1:{free_port()}"
+    folder.mkdir()
+    text = (
+        (RULES.parent / "alertmanager.yml").read_text().replace("group_wait: 30s", "group_wait: 0s")
+    )
+    smarthost = f"smarthost: 127.0.0.1:{mailbox.port}\n        require_tls: false"
+    (folder / "alertmanager.yml").write_text(
+        text.replace("smarthost: mail.example.com:587", smarthost)
+    )
+    command = (
+        *(need("prometheus-alertmanager"), "--config.file=alertmanager.yml"),
+        *("--storage.path=data", f"--web.listen-address={address}", "--cluster.listen-address="),
+    )
+    with running(*command, folder=folder):
+        yield address
+
+
+def test_prometheus_reads_a_portal_and_an_alert_comes_by_email(
+    portal: Portal, alertmanager: str, mailbox: MailServer, tmp_path: Path
+) -> None:
     """Here without a worker: after three intervals its jobs are overdue. And a portal that is not
     there does not answer."""
     program, port = need("prometheus"), free_port()
@@ -153,20 +246,14 @@ def test_prometheus_reads_a_portal_and_an_alert_fires(portal: Portal, tmp_path: 
     targets = portal.url.removeprefix("http://"), f"127.0.0.1:{free_port()}"
     for web, target in zip(WEBS, targets, strict=True):
         configuration = configuration.replace(f'"{web}"', f'"{target}"')
-    configuration = configuration.replace(": 15s", ": 1s")
-    (tmp_path / "prometheus.yml").write_text(configuration + "  # end\n")
+    configuration = configuration.replace(": 15s", ": 1s").replace("127.0.0.1:9093", alertmanager)
     text = configuration.replace("global:\n", "global:\n  evaluation_interval: 1s\n")
     (tmp_path / "prometheus.yml").write_text(text)
-    server = subprocess.Popen(
-        [
-            *(program, "--config.file=prometheus.yml", "--storage.tsdb.path=data"),
-            f"--web.listen-address=127.0.0.1:{port}",
-        ],
-        cwd=tmp_path,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+    command = (
+        *(program, "--config.file=prometheus.yml", "--storage.tsdb.path=data"),
+        f"--web.listen-address=127.0.0.1:{port}",
     )
-    try:
+    with running(*command, folder=tmp_path):
         prometheus = Prometheus(f"http://127.0.0.1:{port}")
         refused = 30
         for _each in range(refused):
@@ -179,6 +266,9 @@ def test_prometheus_reads_a_portal_and_an_alert_fires(portal: Portal, tmp_path: 
         assert prometheus.value('max(permatoken_tokens{status="active"})')
         wait_for(lambda: "PermatokenDown" in prometheus.firing())
         assert "PermatokenDatabaseAway" not in prometheus.firing()
-    finally:
-        server.terminate()
-        server.wait(timeout=20)
+        wait_for(lambda: any("PermatokenDown" in each for each in subjects(mailbox)))
+
+
+def subjects(mailbox: MailServer) -> list[str]:
+    to_operators = [each for each in mailbox.keeper.taken if each.recipient == "ops@example.com"]
+    return [str(each.message["Subject"]) for each in to_operators]

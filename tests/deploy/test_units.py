@@ -21,6 +21,7 @@ NAMES = (
     "permatoken-beat.service",
     "permatoken-migrate.service",
     "permatoken-backup.service",
+    "permatoken-metrics.service",
 )
 WITHOUT_PROCESSES = ("permatoken.target", "permatoken-backup.timer")
 MOST_EXPOSED = 20

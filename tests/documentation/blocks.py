@@ -165,6 +165,7 @@ PLACES: dict[str, Here | By | NotHere] = {
         "it installs a copy of the repository, which is no release that others can have"
     ),
     "docs/operations/install.md: /opt/permatoken/deploy/make-secrets": INSTALLATION,
+    "docs/operations/metrics-and-logs.md: apt-get install": By("tests/deploy/test_prometheus.py"),
     "docs/operations/containers.md: buildah build": By("tests/deploy/images.py"),
     "docs/operations/containers.md: cd deploy": By("tests/deploy/test_compose.py"),
     "docs/operations/containers.md: deploy/make-secrets": NotHere(
