@@ -18,7 +18,7 @@ class Echo(BaseHTTPRequestHandler):
     wbufsize = 65_536  # head and body leave together
 
     def answer(self) -> None:
-        if self.headers.get("Upgrade", "").lower() == "websocket":
+        if self.wants_socket:
             self.echo()
             return
         size = len(self.body())
@@ -39,6 +39,11 @@ class Echo(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = answer  # noqa: N815
+
+    @property
+    def wants_socket(self) -> bool:
+        is_asked = self.headers.get("Upgrade", "").lower() == "websocket"
+        return is_asked and self.command == "GET" and "Sec-WebSocket-Key" in self.headers
 
     def body(self) -> bytes:
         if self.headers.get("Transfer-Encoding", "").lower() != "chunked":

@@ -57,6 +57,17 @@ class Site(NamedTuple):
     port: int
     portal: Portal
 
+    def ask_in_lines(self, method: str, path: str, *lines: tuple[str, str]) -> Answer:
+        """With these lines of headers, of which several may have one name."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        with contextlib.closing(connection):
+            connection.putrequest(method, path)
+            for name, value in lines:
+                connection.putheader(name, value)
+            connection.endheaders()
+            answer = connection.getresponse()
+            return Answer(answer.status, answer.msg, answer.read())
+
     def ask(
         self, method: str, path: str, token: str | None = None, *, body: Any = None, **headers: str
     ) -> Answer:
@@ -254,9 +265,11 @@ def test_preflight_needs_no_token_and_carries_no_name(site: Site) -> None:
 
 @pytest.mark.parametrize("method", ["DELETE", "POST"])
 def test_preflight_cannot_be_taken_for_another_method(site: Site, method: str) -> None:
-    names = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override")
+    dashed = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override")
+    names = [each.replace("-", other) for each in dashed for other in ("-", "_", ".")]
     asked = {"Access-Control-Request-Method": "POST", "Origin": "https://app.example.com"}
-    let = site.ask("OPTIONS", "/page", **asked, **dict.fromkeys(names, method))
+    sent = {**asked, **dict.fromkeys(names, method)}
+    let = site.ask_in_lines("OPTIONS", "/page", *sent.items())
     assert let.status == 200
     assert not any(let.header(name) for name in names)
 
@@ -266,15 +279,52 @@ def test_other_request_may_say_what_it_is_to_be_taken_for(site: Site, token: str
     assert good.header("X-HTTP-Method-Override") == ["PATCH"]
 
 
-@pytest.mark.parametrize("protocol", ["h2c", "h2c, websocket", "websocket, h2c"])
+PROTOCOLS = {
+    "h2c": ["h2c"],
+    "one line": ["h2c, websocket"],
+    "one line, turned": ["websocket, h2c"],
+    "two lines": ["h2c", "websocket"],
+    "two lines, turned": ["websocket", "h2c"],
+    "another": ["TLS/1.0, websocket"],
+}
+
+
+@pytest.mark.parametrize("protocols", PROTOCOLS)
 def test_only_protocol_to_change_to_is_that_of_websockets(
-    site: Site, token: str, protocol: str
+    site: Site, token: str, protocols: str
 ) -> None:
     """In another one a client could hide requests that nobody asks about."""
-    changed = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": protocol, "HTTP2-Settings": "AA"}
-    answer = site.ask("GET", "/page", token, **changed)
+    answer = site.ask_in_lines(
+        "GET",
+        "/page",
+        ("Authorization", f"APIKey {token}"),
+        ("Connection", "Upgrade, HTTP2-Settings"),
+        ("HTTP2-Settings", "AA"),
+        *(("Upgrade", protocol) for protocol in PROTOCOLS[protocols]),
+    )
     assert answer.status in (200, 400, 403)
+    assert answer.status != 200 or answer.header("Upgrade") in ([], ["websocket"])
+
+
+def test_preflight_opens_no_websocket(site: Site) -> None:
+    """About that nobody asks."""
+    lines = {
+        "Access-Control-Request-Method": "GET",
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": base64.b64encode(os.urandom(16)).decode(),
+    }
+    answer = site.ask_in_lines("OPTIONS", "/socket", *lines.items())
+    assert answer.status in (200, 401)
     assert answer.status != 200 or not answer.header("Upgrade")
+
+
+@pytest.mark.parametrize("name", WHOSE)
+def test_client_takes_no_header_of_ours_away(site: Site, token: str, name: str) -> None:
+    """Those that Connection names go no further than to the next."""
+    good = site.ask("GET", "/page", token, Connection=f"close, {name}")
+    assert (good.status, len(good.header(name))) == (200, 1)
 
 
 def test_any_host_is_asked_about(site: Site, token: str) -> None:
