@@ -44,7 +44,11 @@ class LostClaim(Exception):
 
 
 def _new_owner() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex}"
+    """Unique; and as much of where it is as has room beside that: pods have long names."""
+    unique = uuid4().hex
+    room: int = Mail._meta.get_field("owner").max_length or 0
+    place = f"{os.getpid()}@{socket.gethostname()}"
+    return f"{unique}:{place}"[:room]
 
 
 @dataclass

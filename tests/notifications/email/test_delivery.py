@@ -428,6 +428,18 @@ def test_slow_sender_keeps_what_it_has_in_hand(
     assert leases == {False}
 
 
+def test_machine_with_a_long_name_sends_too(
+    server: MailServer, mail: MakeMail, user: Membership, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a pod of Kubernetes has. PostgreSQL takes no text that is longer than its column."""
+    monkeypatch.setattr(claims.socket, "gethostname", lambda: "p" * 63)
+    mail(user)
+    one, other = Batch(timezone.now), Batch(timezone.now)
+    assert one.owner != other.owner
+    assert len(one.owner) <= (Mail._meta.get_field("owner").max_length or 0)
+    assert deliver().sent == 1
+
+
 def test_mail_that_another_sender_has_taken_over_is_left_to_it(
     server: MailServer, mail: MakeMail, user: Membership, monkeypatch: pytest.MonkeyPatch
 ) -> None:
