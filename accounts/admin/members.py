@@ -29,6 +29,7 @@ from accounts.invitations import services as invitations
 from accounts.members import services as members
 from accounts.models import Invitation, Membership
 from accounts.roles import Role
+from accounts.sign_in import registration
 from accounts.tenancy.decorators import operator_of
 
 SINCE = ("created_at", "removed_at", "sso_at", "tokens_suspended_at")
@@ -135,6 +136,9 @@ class MembershipAdmin(ServiceAdmin):
     ) -> None:
         by, at, role = operator_of(request), timezone.now(), Role(data["role"])
         if not change:
+            # A stranger's password must not open it, who signed up with the address.
+            vouched = registration.VOUCHED_FOR
+            registration.discard_sign_up(user=data["user"], why=vouched, by=by, at=at)
             obj.pk = members.add_member(
                 account=data["account"], user=data["user"], role=role, by=by, at=at
             ).pk

@@ -1,14 +1,16 @@
 """Services of registration: sign-up, its end if nobody confirms it, and opening an own account."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import partial
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django.conf import settings
+from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.deletion import ProtectedError
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
@@ -20,6 +22,7 @@ from accounts.email_addresses import normal_email
 from accounts.models import Account, Invitation, Membership, User
 from accounts.roles import Role
 from accounts.tenancy.registration_policy import is_open_for_sign_up
+from accounts.users import services as user_services
 from notifications import jobs
 
 LATE, VOUCHED_FOR = "late", "vouched_for"
@@ -103,6 +106,37 @@ def discard_sign_up(*, user: User, why: str, by: Actor, at: datetime) -> bool:
         return False
 
 
+@sensitive_variables("password")
+@transaction.atomic
+def vouch_for(
+    *,
+    email: str,
+    password: str | None,
+    name: str = "",
+    companies: Iterable[str] = (),
+    by: Actor,
+    at: datetime,
+) -> User:
+    """The user with this address, whose holder an operator vouches for. Where nothing is proven of
+    them, as of a new one, they get this name and password, whatever a stranger has chosen who
+    signed up with the address. Raises `ValidationError` by field."""
+    user = User.objects.filter(email=email).first()
+    if user is None:
+        return user_services.create_user(
+            email=email, password=password, name=name, companies=companies, by=by, at=at
+        )
+    discard_sign_up(user=user, why=VOUCHED_FOR, by=by, at=at)
+    if is_only_invited(user := User.objects.get(pk=user.pk)) and password is not None:
+        user.name = name
+        user.clean_fields(exclude=["password"])
+        user.save(update_fields=["name"])
+        user_services.set_password(user=user, password=password, by=by, at=at)
+        EmailAddress.objects.update_or_create(
+            user=user, email=user.email, defaults={"primary": True, "verified": True}
+        )
+    return user
+
+
 def is_proven(user: User) -> bool:
     """False for a user of whom nothing is proven: a sign-up that nobody has confirmed, or one who
     exists only because of invitations."""
@@ -183,6 +217,7 @@ def _unconfirmed() -> QuerySet[User]:
         ~Exists(EmailAddress.objects.filter(user=own, verified=True)),
         ~Exists(Authenticator.objects.filter(user=own)),
         ~Exists(real),
+        ~Q(password__startswith=UNUSABLE_PASSWORD_PREFIX),  # others have brought them in
         Exists(Membership.objects.filter(user=own)),
         is_active=True,
         is_staff=False,

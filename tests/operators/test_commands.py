@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
@@ -17,6 +18,7 @@ from pytest_django import Settings
 from accounts.authorization.actor import Actor, EntryPoint
 from accounts.models import Account, AuditEvent, Membership, User
 from accounts.roles import Role
+from accounts.sign_in import registration
 from apitokens.models import APIToken, VerifierKey
 from apitokens.pepper_checks import faults
 from apitokens.tokens import services as token_services
@@ -589,6 +591,61 @@ def test_existing_user_becomes_an_operator(engineer: Membership) -> None:
     engineer.user.refresh_from_db()
     assert (engineer.user.is_staff, engineer.user.is_superuser) == (True, True)
     assert engineer.user.check_password(PASSWORD)
+
+
+STRANGERS = "a stranger's long pass phrase"
+
+
+@pytest.fixture
+def unconfirmed(db: None) -> User:
+    """Somebody has signed up with the address of another one, who has confirmed nothing."""
+    return registration.sign_up(
+        email="boss@example.com",
+        password=STRANGERS,
+        account_name="Globex",
+        name="Win a prize",
+        by=Actor(through=EntryPoint.PORTAL),
+        at=datetime.now(UTC),
+    )
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("create_operator", "boss@example.com", "--name", "Olga"),
+        ("create_account", "Acme", "--administrator", "boss@example.com", "--name", "Olga"),
+    ],
+)
+def test_password_of_a_stranger_opens_nothing_of_whom_an_operator_vouches_for(
+    unconfirmed: User, pipes: Callable[[str], None], command: tuple[str, ...]
+) -> None:
+    pipes(NEW_PASSWORD)
+
+    run(*command, "--password-stdin")
+
+    user = User.objects.get(email="boss@example.com")
+    assert (user.check_password(STRANGERS), user.check_password(NEW_PASSWORD)) == (False, True)
+    assert user.name == "Olga"
+    assert EmailAddress.objects.filter(user=user, verified=True).exists()
+    assert Account.objects.get(name="Globex").closed_at
+
+
+def test_password_of_a_stranger_opens_no_account_that_an_operator_adds_them_to(
+    unconfirmed: User, account: Account, client: Client
+) -> None:
+    operator = UserFactory.create(is_staff=True, is_superuser=True)
+    client.force_login(operator, "django.contrib.auth.backends.ModelBackend")
+    sent = {"account": account.pk, "user": unconfirmed.pk, "role": Role.ADMINISTRATORS.value}
+
+    answer = client.post(reverse("admin:accounts_membership_add"), sent)
+
+    assert answer.status_code == 302
+    unconfirmed.refresh_from_db()
+    assert not unconfirmed.has_usable_password()
+    assert registration.discard_late_sign_ups(at=datetime.now(UTC) + timedelta(days=90)) == 0
+    assert [each.account for each in unconfirmed.memberships.all()] == [account]
+    account.refresh_from_db()
+    assert account.closed_at is None
 
 
 @pytest.mark.parametrize(("email", "typed"), [("ops", NEW_PASSWORD), ("ops@example.com", "short")])

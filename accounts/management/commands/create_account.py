@@ -20,7 +20,7 @@ from accounts.management.terminal import (
 from accounts.members import services as members
 from accounts.models import Account, User
 from accounts.roles import Role
-from accounts.users import services as user_services
+from accounts.sign_in import registration
 
 OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
 
@@ -49,9 +49,10 @@ class Command(BaseCommand):
         user = User.objects.filter(email=email).first()
         if user is not None and not user.is_active:
             raise CommandError(f"{email} is deactivated. Reactivate the user first.")
-        password = None if user else read_password(from_stdin=options["password_stdin"])
+        is_known = user is not None and registration.is_proven(user)
+        password = None if is_known else read_password(from_stdin=options["password_stdin"])
         try:
-            account = _open(name, email, password, person=storable(options["person"]), user=user)
+            account = _open(name, email, password, person=storable(options["person"]))
         except (ValidationError, PermissionDenied) as refusal:
             raise as_command_error(refusal) from None
         self.stdout.write(f"Created account {account.pk}, “{account.name}”.")
@@ -60,14 +61,11 @@ class Command(BaseCommand):
 
 @sensitive_variables("password")
 @transaction.atomic
-def _open(
-    name: str, email: str, password: str | None, *, person: str, user: User | None
-) -> Account:
+def _open(name: str, email: str, password: str | None, *, person: str) -> Account:
     at = timezone.now()
-    if user is None:
-        user = user_services.create_user(
-            email=email, password=password, name=person, companies=[name], by=OPERATOR, at=at
-        )
+    user = registration.vouch_for(
+        email=email, password=password, name=person, companies=[name], by=OPERATOR, at=at
+    )
     account = account_services.open_account(name=name.strip(), by=OPERATOR, at=at)
     members.add_member(account=account, user=user, role=Role.ADMINISTRATORS, by=OPERATOR, at=at)
     return account

@@ -17,6 +17,7 @@ from accounts.management.terminal import (
     storable,
 )
 from accounts.models import User
+from accounts.sign_in import registration
 from accounts.users import services as user_services
 
 OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
@@ -39,9 +40,10 @@ class Command(BaseCommand):
         refuse_empty_database()
         email = storable(options["email"]).strip().lower()
         user = User.objects.filter(email=email).first()
-        password = None if user else read_password(from_stdin=options["password_stdin"])
+        is_known = user is not None and registration.is_proven(user)
+        password = None if is_known else read_password(from_stdin=options["password_stdin"])
         try:
-            _make(email, password, name=storable(options["name"]), user=user)
+            _make(email, password, name=storable(options["name"]))
         except (ValidationError, PermissionDenied) as refusal:
             raise as_command_error(refusal) from None
         self.stdout.write(f"{email} is an operator. Their pages are at /operators/.")
@@ -49,10 +51,7 @@ class Command(BaseCommand):
 
 @sensitive_variables("password")
 @transaction.atomic
-def _make(email: str, password: str | None, *, name: str, user: User | None) -> None:
+def _make(email: str, password: str | None, *, name: str) -> None:
     at = timezone.now()
-    if user is None:
-        user = user_services.create_user(
-            email=email, password=password, name=name, by=OPERATOR, at=at
-        )
+    user = registration.vouch_for(email=email, password=password, name=name, by=OPERATOR, at=at)
     user_services.make_operator(user=user, by=OPERATOR, at=at)
