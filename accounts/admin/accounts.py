@@ -113,13 +113,10 @@ class AccountAdmin(ListAdmin):
         if "token_limit" in form.changed_data:
             limit = data["token_limit"]
             account_services.change_token_limit(account=obj, limit=limit, by=by, at=at)
-        if "closed" in form.changed_data:
-            switch = (
-                account_services.close_account
-                if data["closed"]
-                else account_services.reopen_account
-            )
-            switch(account=obj, by=by, at=at)
+        if data["closed"]:  # also once more: whoever did it first may not have been heard
+            account_services.close_account(account=obj, by=by, at=at)
+        elif "closed" in form.changed_data:
+            account_services.reopen_account(account=obj, by=by, at=at)
 
     @admin.display(
         description=Account._meta.get_field("token_limit").verbose_name,
@@ -248,13 +245,10 @@ class UserAdmin(ListAdmin):
             )
             obj.pk = made.pk
             return
-        if "is_active" in form.changed_data:
-            switch = (
-                user_services.reactivate_user
-                if data["is_active"]
-                else user_services.deactivate_user
-            )
-            switch(user=obj, by=by, at=at)
+        if not data.get("is_active", True):
+            user_services.deactivate_user(user=obj, by=by, at=at)
+        elif "is_active" in form.changed_data:
+            user_services.reactivate_user(user=obj, by=by, at=at)
         if data["new_email"]:
             user = User.objects.get(pk=obj.pk)
             sign_in_services.change_email(user=user, email=data["new_email"], by=by, at=at)

@@ -262,6 +262,8 @@ def client_user(request: Request, client_id: int, user_id: int) -> Response:
     actor = actor_of(request)
     if caller(request).account_id != client_id:
         raise NotFound("Account not found.")
+    if request.method == "DELETE":
+        members.wait_for_end(account_id=client_id, user_id=user_id)
     found = _find(user_id, actor)
     if request.method in ("GET", "HEAD"):
         return Response(UserRoleSerializer({"user_role": found.role}).data)

@@ -137,6 +137,15 @@ def leave_account(
     return _end(membership, "left", delete_tokens=delete_tokens, shown=shown, by=by, at=at)
 
 
+def wait_for_end(*, account_id: int, user_id: int) -> None:
+    """For who was to remove somebody, and finds no such member: if they were removed before, wait
+    until all processes know, as with a removal."""
+    if Membership.everyone.filter(account=account_id, user=user_id).exists():
+        recheck.invalidate_token_cache_on_commit(
+            user_id=user_id, account_id=account_id, is_weaker=True
+        )
+
+
 def snapshot(membership: Membership, *, at: datetime) -> str:
     """A fingerprint of what the end of a membership takes: this membership, with the role that it
     has and the active tokens that it has issued."""
@@ -197,6 +206,10 @@ def _end(
     recheck.invalidate_token_cache_on_commit(
         user_id=membership.user_id, account_id=membership.account_id, is_weaker=True
     )
+    if hand_over_to is not None:  # who asks about their tokens hears whose they are now
+        recheck.invalidate_token_cache_on_commit(
+            user_id=hand_over_to.user_id, account_id=hand_over_to.account_id, is_weaker=True
+        )
     if not Membership.everyone.filter(pk=membership.pk, removed_at=None).exists():
         return False
     _reread(membership)

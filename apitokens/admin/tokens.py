@@ -29,6 +29,7 @@ from accounts.tenancy.decorators import operator_of
 from accounts.text.searches import ids_or_query
 from accounts.validators import id_in
 from apitokens.addresses.rules import in_words
+from apitokens.cache.in_force import end_tokens_on_commit
 from apitokens.lookup.forms import LookUpForm
 from apitokens.lookup.notifications import tell
 from apitokens.models import APIToken, APITokenQuerySet, Status
@@ -220,6 +221,7 @@ class APITokenAdmin(ListAdmin):
         self, request: HttpRequest, queryset: APITokenQuerySet
     ) -> HttpResponse | None:
         """Ask, then delete those that nobody has deleted yet."""
+        end_tokens_on_commit(queryset.deleted())
         tokens = queryset.undeleted()
         number = tokens.count()
         if not 0 < number <= MOST_AT_ONCE:

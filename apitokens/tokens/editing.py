@@ -26,6 +26,7 @@ from apitokens.models import APIToken, OldSecret
 from apitokens.scopes.rules import SCOPE_TOO_WIDE, cleaned, width_error
 from apitokens.tokens.notifications import notify_token_edited
 from apitokens.tokens.rules import (
+    ENDED_BEFORE,
     FORBIDDEN,
     codes_of,
     expiration_error,
@@ -64,6 +65,8 @@ def edit(*, token: APIToken, changes: Changes, by: Actor, at: datetime) -> APITo
         with transaction.atomic():
             return _edit(token, changes, by=by, at=at)
     except (ValidationError, PermissionDenied) as refusal:
+        if codes_of(refusal) & ENDED_BEFORE:
+            end_token_on_commit(token.pk)
         for code in sorted(codes_of(refusal) & AUDITED_REFUSALS):
             record("token.edit_refused", token, by=by, at=at, code=code, name=token.name)
         raise

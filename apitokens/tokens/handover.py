@@ -15,10 +15,13 @@ from django.utils.translation import gettext as _
 
 from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor
-from accounts.authorization.recheck import lock_account, reauthorize
+from accounts.authorization.recheck import (
+    invalidate_token_cache_on_commit,
+    lock_account,
+    reauthorize,
+)
 from accounts.members.suspension import own_tokens_suspended
 from accounts.models import Account, Membership
-from apitokens.cache.in_force import end_token_on_commit
 from apitokens.models import APIToken, APITokenQuerySet
 from apitokens.tokens.notifications import notify_handed_over
 from apitokens.tokens.rules import (
@@ -121,6 +124,9 @@ def _hand_over(
     if not (by.is_operator or by.is_administrator_of(account_id)):
         raise PermissionDenied(_("Only Administrators can hand over API tokens."))
     receiver = _receiver(to, account_id)
+    invalidate_token_cache_on_commit(
+        user_id=receiver.user_id, account_id=account_id, is_weaker=True
+    )
     wanted = tokens.active(at).exclude(issuer=receiver)
     lock_tokens(wanted)
     handed = list(wanted.select_related("issuer__user").order_by("pk"))
@@ -200,5 +206,4 @@ def _give(tokens: list[APIToken], receiver: Membership, *, by: Actor, at: dateti
         }
         events.append(audit.Happened(token.account_id, token, details))
         token.issuer, token.form_key = receiver, None
-        end_token_on_commit(token.pk)
     audit.record_many("token.handed_over", events, by=by, at=at)

@@ -29,6 +29,7 @@ from apitokens.models import APIToken, OldSecret
 from apitokens.peppers import current_pepper
 from apitokens.tokens.notifications import notify_old_secret_ended, notify_token_rotated
 from apitokens.tokens.rules import (
+    ENDED_BEFORE,
     FORBIDDEN,
     SUSPENDED,
     codes_of,
@@ -112,10 +113,9 @@ def rotate(
             ends_at = _new_end(present, expires_at, by=by, at=at)
             key = _renew(present, grace=grace, ends_at=ends_at, form_key=form_key, at=at)
             _conclude(present, by=by, at=at)
-    except AlreadyRotated:
-        end_token_on_commit(token.pk)
-        raise
     except (ValidationError, PermissionDenied) as refused:
+        if codes_of(refused) & ENDED_BEFORE:
+            end_token_on_commit(token.pk)
         for code in sorted(codes_of(refused) & AUDITED_REFUSALS):
             record("token.rotate_refused", token, by=by, at=at, code=code, name=token.name)
         raise

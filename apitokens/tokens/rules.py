@@ -98,6 +98,11 @@ def refuse_other_issuers(tokens: Iterable[APIToken], shown: Issuers | None) -> N
             )
 
 
+ENDED_BEFORE = {"deleted", "already_rotated", "rotated_meanwhile"}
+"""Refusals that say that somebody has ended the token, or its secret: it is waited for until all
+processes know, as for an end of one's own."""
+
+
 def refuse_deleted(token: APIToken) -> None:
     if token.is_deleted:
         raise ValidationError(_("This API token was deleted."), code="deleted")

@@ -20,7 +20,12 @@ from django.views.decorators.debug import sensitive_variables
 
 from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor
-from accounts.authorization.recheck import lock_account, present, reauthorize
+from accounts.authorization.recheck import (
+    invalidate_token_cache_on_commit,
+    lock_account,
+    present,
+    reauthorize,
+)
 from accounts.authorization.scopes import TOKENS_WRITE
 from accounts.authorization.shown import fingerprint, refuse_changed
 from accounts.models import Account, Membership
@@ -241,7 +246,9 @@ def delete_all_of(
     by = reauthorize(by, at)
     if not (by.is_operator or by.is_administrator_of(issuer.account_id) or by.is_member(issuer)):
         raise PermissionDenied(_("You don't have permission to delete these API tokens."))
-    end_tokens_on_commit(APIToken.objects.filter(issuer=issuer))
+    invalidate_token_cache_on_commit(
+        user_id=issuer.user_id, account_id=issuer.account_id, is_weaker=True
+    )
     active = APIToken.objects.active(at).filter(issuer=issuer).select_related("issuer__user")
     if only is not None:
         active = active.filter(pk__in=only)

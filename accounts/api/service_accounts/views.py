@@ -191,6 +191,8 @@ def service_accounts(request: Request, client_id: int) -> HttpResponse:
 @api_view(["GET", "HEAD", "PATCH", "DELETE"])
 def service_account(request: Request, client_id: int, service_account_id: int) -> Response:
     actor = _actor_in(client_id, request)
+    if request.method == "DELETE":
+        members.wait_for_end(account_id=client_id, user_id=service_account_id)
     found = _find(service_account_id, actor)
     if request.method == "DELETE":
         removal.remove(found.membership, removal.asked_of(request), actor)
@@ -255,12 +257,13 @@ def _create(asked: dict[str, Any], actor: Actor) -> ServiceAccount:
 
 def _edit(found: ServiceAccount, asked: dict[str, Any], actor: Actor) -> None:
     at = timezone.now()
-    is_on = asked.pop("is_active", found.is_on)
+    is_on = asked.pop("is_active", None)  # read before the lock, `found` may be of before
     try:
         with transaction.atomic():
             changes: Any = asked | _people(asked, found.membership.account_id)
             services.edit(service_account=found, changes=changes, by=actor, at=at)
-            services.switch(service_account=found, is_on=is_on, by=actor, at=at)
+            if is_on is not None:
+                services.switch(service_account=found, is_on=is_on, by=actor, at=at)
     except ValidationError as refused:
         raise exceptions.ValidationError(as_errors(refused)) from refused
 

@@ -13,6 +13,7 @@ from accounts.management.progress import Progress
 from accounts.management.terminal import as_command_error, find_account, storable
 from accounts.models import Account, Membership
 from accounts.validators import parse_id
+from apitokens.cache import in_force
 from apitokens.tokens.handover import hand_over_in_parts
 
 
@@ -39,13 +40,14 @@ class Command(BaseCommand):
             progress.advance(part)
 
         try:
-            hand_over_in_parts(
-                issuer=former,
-                to=receiver,
-                by=Actor.operator(through=EntryPoint.COMMAND),
-                at=timezone.now(),
-                report=report,
-            )
+            with in_force.together():
+                hand_over_in_parts(
+                    issuer=former,
+                    to=receiver,
+                    by=Actor.operator(through=EntryPoint.COMMAND),
+                    at=timezone.now(),
+                    report=report,
+                )
         except (ValidationError, PermissionDenied) as refusal:
             progress.end()
             if progress.done:

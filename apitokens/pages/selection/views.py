@@ -130,11 +130,11 @@ def found_tokens(request: MemberRequest, at: datetime) -> list[int]:
 
 
 def confirmed_tokens(request: MemberRequest) -> list[int]:
-    """Those of the tokens that the question has shown, which the person may see and which are still
-    there."""
+    """Those of the tokens that the question has shown which the person may see, also deleted ones:
+    the services know what to do about them."""
     shown = list(shown_issuers(request))[:MOST_AT_ONCE]
-    there = APIToken.objects.visible_to(request.actor).undeleted().filter(pk__in=shown)
-    return list(there.values_list("pk", flat=True))
+    seen = APIToken.objects.visible_to(request.actor).filter(pk__in=shown)
+    return list(seen.values_list("pk", flat=True))
 
 
 def shown_issuers(request: MemberRequest) -> Issuers:

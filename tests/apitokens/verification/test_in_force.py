@@ -21,8 +21,10 @@ from uuid import uuid4
 
 import pytest
 from django.conf import settings as portal_settings
+from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.db import connection
+from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 from redis import Redis
@@ -42,6 +44,7 @@ from apitokens.models import APIToken, VerifyingHost
 from apitokens.tokens import editing, handover, rotation
 from apitokens.tokens import services as token_services
 from apitokens.tokens.rotation import Grace
+from apitokens.tokens.rules import with_issuers
 from apitokens.verification import verifier_keys
 from config.database.places import places
 from tests import environment, services
@@ -401,31 +404,110 @@ def test_ends_at_the_same_moment_are_both_waited_for(
     assert waits == [{token.pk % 4096}]
 
 
-def test_form_that_has_rotated_before_is_waited_for(
-    engineer: Membership, issue: Issue, waits: Waits
-) -> None:
-    token, _key = issue(engineer, at=timezone.now())
-    form_key = uuid4()
-    rotation.rotate(token=token, form_key=form_key, by=OPERATOR, at=timezone.now())
-    waits.clear()
-    with pytest.raises(rotation.AlreadyRotated):
-        rotation.rotate(token=token, form_key=form_key, by=OPERATOR, at=timezone.now())
-    assert waits == [{token.pk % 4096}]
-
-
 def test_new_issuer_is_waited_for(
     engineer: Membership, administrator: Membership, issue: Issue, waits: Waits
 ) -> None:
-    """Who asks about the token hears whose it is."""
+    """Who asks about the token hears whose it is. By whoever finds it handed over, too."""
     token, _key = issue(engineer, at=timezone.now())
-    handover.hand_over(
-        account=engineer.account,
-        token_ids=[token.pk],
-        to=administrator,
-        by=OPERATOR,
-        at=timezone.now(),
+    for _time in range(2):
+        handover.hand_over(
+            account=engineer.account,
+            token_ids=[token.pk],
+            to=administrator,
+            by=OPERATOR,
+            at=timezone.now(),
+        )
+    assert waits == [{token.pk % 4096}] * 2
+
+
+def test_command_that_hands_over_in_parts_waits_once(
+    engineer: Membership,
+    administrator: Membership,
+    issue: Issue,
+    waits: Waits,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(handover, "PART", 2)
+    tokens = [issue(engineer, at=timezone.now()).token for _token in range(5)]
+    call_command(
+        "hand_over_tokens",
+        account=engineer.account.name,
+        former=engineer.user.email,
+        receiver=administrator.user.email,
     )
+    assert waits == [{token.pk % 4096 for token in tokens}]
+
+
+REFUSED: dict[str, Callable[[APIToken], object]] = {
+    "a form that has rotated it": lambda token: rotation.rotate(
+        token=token, form_key=FORM_KEY, by=OPERATOR, at=timezone.now()
+    ),
+    "a rotation of the state before": lambda token: rotation.rotate(
+        token=token, rotations=0, by=OPERATOR, at=timezone.now()
+    ),
+    "a rotation of what is deleted": lambda token: (
+        APIToken.objects.filter(pk=token.pk).update(deleted_at=timezone.now()),
+        rotation.rotate(token=token, by=OPERATOR, at=timezone.now()),
+    ),
+    "a change of what is deleted": lambda token: (
+        APIToken.objects.filter(pk=token.pk).update(deleted_at=timezone.now()),
+        editing.edit(token=token, changes={"name": "New"}, by=OPERATOR, at=timezone.now()),
+    ),
+}
+FORM_KEY = uuid4()
+
+
+@pytest.mark.parametrize("refused", REFUSED)
+def test_refusal_that_says_that_it_has_ended_is_waited_for(
+    engineer: Membership, issue: Issue, waits: Waits, refused: str
+) -> None:
+    token, _key = issue(engineer, at=timezone.now())
+    rotation.rotate(token=token, form_key=FORM_KEY, by=OPERATOR, at=timezone.now())
+    waits.clear()
+    with pytest.raises(ValidationError):
+        REFUSED[refused](APIToken.objects.get(pk=token.pk))
     assert waits == [{token.pk % 4096}]
+
+
+@pytest.mark.parametrize("what", ["user", "service account"])
+def test_api_that_finds_nobody_to_remove_waits_as_for_the_removal(
+    engineer: Membership,
+    administrator: Membership,
+    issue: Issue,
+    waits: Waits,
+    api: Api,
+    what: str,
+) -> None:
+    at = timezone.now()
+    member, place = engineer, "client-users"
+    if what == "service account":
+        member, place = (
+            service_account(engineer.account, at=at, name="Nightly").membership,
+            ("service_accounts"),
+        )
+    token, _key = issue(engineer, at=at)
+    APIToken.objects.filter(pk=token.pk).update(issuer=member)
+    key = issue(administrator, role=Role.ADMINISTRATORS, at=at).key
+    remove(APIToken.objects.get(pk=token.pk))
+    waits.clear()
+    path = f"/iam/clients/{engineer.account_id}/{place}/{member.user_id}"
+    assert api(key).delete(path).status_code == 404
+    assert [token.pk % 4096 in places for places in waits] == [True]
+
+
+def test_page_that_finds_its_tokens_deleted_waits_as_for_the_deletion(
+    engineer: Membership, issue: Issue, waits: Waits, client: Client
+) -> None:
+    token, _key = issue(engineer, at=timezone.now())
+    client.force_login(engineer.user, "django.contrib.auth.backends.ModelBackend")
+    path = f"/accounts/{engineer.account_id}/api-tokens/selection/delete/"
+    sent = {"shown": with_issuers([APIToken.objects.for_display().get(pk=token.pk)])}
+    said = []
+    for _time in range(2):
+        response = client.post(path, sent, follow=True)
+        said += [str(each) for each in response.context["messages"]]
+    assert said == ["1 API token was deleted.", "No tokens to delete: they are already gone."]
+    assert waits == [{token.pk % 4096}] * 2
 
 
 def test_what_gives_a_token_nothing_less_is_not_waited_for(
