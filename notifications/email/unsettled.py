@@ -11,7 +11,9 @@ MARK = "permatoken_unsettled"
 ADD_MARK = f"CREATE TABLE IF NOT EXISTS public.{MARK} ()"
 BROKEN_OFF = (
     "A backup was put back, and restoring was broken off: no email is sent, since some may have "
-    "been sent before. Stop the portal, and run manage.py restore again."
+    "been sent before. Stop the portal, and run manage.py restore again; or, if people have worked "
+    "with it since, manage.py migrate, and manage.py settle_restored --made-at and the time of the "
+    "backup."
 )
 
 

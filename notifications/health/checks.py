@@ -10,6 +10,7 @@ from django.core import checks
 from django.core.checks import CheckMessage, Tags, register
 from django.db import connection
 
+from notifications.email import unsettled
 from notifications.email.transport import SMTP
 from notifications.health.report import health
 from notifications.jobs import database_now
@@ -50,6 +51,16 @@ def mails_have_a_sender(**_facts: Any) -> list[CheckMessage]:
             id="notifications.W003",
         )
     ]
+
+
+@register(Tags.database, deploy=True)
+def restoring_has_ended(
+    databases: Sequence[str] | None = None, **_facts: Any
+) -> list[CheckMessage]:
+    """No mail leaves before (`check --deploy --database default`)."""
+    if not databases or not unsettled.is_unsettled():
+        return []
+    return [checks.Error(unsettled.BROKEN_OFF, id="notifications.E001")]
 
 
 @register(Tags.database, deploy=True)

@@ -21,8 +21,8 @@ HELD_UP_AFTER = timedelta(minutes=15)
 """For so long no mail may leave without alarm: the first five tries of a mail fall within it, and
 so do a mail server's restart and the usual greylisting."""
 _STARTED = monotonic()
-_DISK_FULL = "53100"
-"""A SQLSTATE of PostgreSQL."""
+_DISK_FULL, _LIMIT_OF_ROLE = "53100", "53400"
+"""SQLSTATEs of PostgreSQL. A role may be let write less than is asked for here."""
 LEAST_FREE = 1 << 20
 """Bytes: what a request writes is some thousand."""
 
@@ -58,6 +58,8 @@ class Health(NamedTuple):
     faults: list[str]
     takes_changes: bool = True
     """False while the database can only be read, or has no room."""
+    is_unsettled: bool = False
+    """A backup was put back, and restoring was broken off: no mail leaves."""
     last_backup_at: datetime | None = None
     """None if `manage.py backup` has never made one."""
 
@@ -71,7 +73,9 @@ class Health(NamedTuple):
 
     @property
     def is_well(self) -> bool:
-        return self.takes_changes and not (self.faults or self.is_silent or self.is_held_up)
+        return self.takes_changes and not (
+            self.faults or self.is_unsettled or self.is_silent or self.is_held_up
+        )
 
     @property
     def status(self) -> str:
@@ -80,6 +84,8 @@ class Health(NamedTuple):
             return "misconfigured"
         if not self.takes_changes:
             return "read only"
+        if self.is_unsettled:
+            return "unsettled"
         if self.is_silent:
             return "late"
         return "held up" if self.is_held_up else "ok"
@@ -115,7 +121,8 @@ def health(*, at: datetime, started_at: datetime | None = None) -> Health:
         failed=mails[State.FAILED].number if State.FAILED in mails else 0,
         jobs=scheduled,
         overdue=[job.name for job in scheduled if job.is_overdue(at, since=since)],
-        faults=faults(at) + [unsettled.BROKEN_OFF] * unsettled.is_unsettled(),
+        faults=faults(at),
+        is_unsettled=unsettled.is_unsettled(),
         takes_changes=takes_changes(),
         last_backup_at=beats.get(jobs.BACKED_UP),
     )
@@ -140,9 +147,10 @@ def _server_has_room() -> bool:
             cursor.execute("SET LOCAL work_mem = '64kB'")
             cursor.execute("SELECT count(*) FROM generate_series(1, 16000)")
     except OperationalError as error:
-        if getattr(error.__cause__, "sqlstate", None) == _DISK_FULL:
-            return False
-        raise
+        state = getattr(error.__cause__, "sqlstate", None)
+        if state not in (_DISK_FULL, _LIMIT_OF_ROLE):
+            raise
+        return state == _LIMIT_OF_ROLE
     return True
 
 

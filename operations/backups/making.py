@@ -10,6 +10,7 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from accounts.models import Account, AuditEvent, User
 from apitokens.models import APIToken, ExpiryNotice
+from notifications.email import unsettled
 from notifications.models import Mail
 from operations.backups import archive, keys, postgresql, sqlite
 from operations.backups.archive import BackupError, Manifest
@@ -45,6 +46,8 @@ def back_up(
 ) -> Made:
     """Back the database up into a new folder of `into`, and its secrets, if wanted, into a file of
     `secrets_into`. Raises `BackupError`; then there is no such folder."""
+    if unsettled.is_unsettled():
+        raise BackupError(f"Nothing was copied. {unsettled.BROKEN_OFF}")
     name = archive.name_for(at)
     if secrets_into is not None and lock is None and _is_within(secrets_into, into):
         raise BackupError(

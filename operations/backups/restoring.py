@@ -2,11 +2,12 @@
 
 import json
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.core.management import call_command
@@ -19,7 +20,7 @@ from accounts.models import AuditEvent
 from apitokens.models import APIToken
 from notifications.models import Mail, State
 from operations.backups import aftermath, archive, encryption, keys
-from operations.backups.archive import BackupError, Manifest
+from operations.backups.archive import BackupError, Manifest, reason_of
 from operations.backups.making import engine
 
 MOST_NAMED = 20
@@ -28,19 +29,22 @@ MOST_NAMED = 20
 class Losses(NamedTuple):
     """What the present database has that the backup has not."""
 
-    events: int
-    issued: int
-    deleted: list[int]
+    events: int = 0
+    issued: int = 0
+    deleted: Sequence[int] = ()
     """Tokens that were deleted since: they would be in force again."""
-    rotated: list[int]
+    rotated: Sequence[int] = ()
     """Tokens that have a new secret since: it is lost, and the old one would be in force again."""
-    sent: int
-    by_kind: dict[str, int]
+    sent: int = 0
+    by_kind: Mapping[str, int] = MappingProxyType({})
     """Events by what was done: what was taken from people and tokens would be theirs again."""
+    is_all_read: bool = True
+    """False: this release cannot read some of the present database, which is of another one."""
 
     @property
     def are_none(self) -> bool:
-        return not (self.events or self.issued or self.deleted or self.rotated or self.sent)
+        known = self.events or self.issued or self.deleted or self.rotated or self.sent
+        return self.is_all_read and not known
 
 
 class Restored(NamedTuple):
@@ -102,25 +106,24 @@ def require_restorable(manifest: Manifest) -> None:
 def losses(manifest: Manifest) -> Losses | None:
     """What is lost by restoring; None if the present database is empty or cannot be read."""
     since = datetime.fromisoformat(manifest.made_at)
-    there_before = APIToken.objects.filter(created_at__lte=since).order_by("pk")
     events = AuditEvent.objects.filter(at__gt=since)
-    try:
-        return Losses(
-            events=events.count(),
-            by_kind=dict(events.values_list("kind").order_by("kind").annotate(Count("pk"))),
-            issued=APIToken.objects.filter(created_at__gt=since).count(),
-            deleted=list(there_before.filter(deleted_at__gt=since).values_list("pk", flat=True)),
-            rotated=list(
-                there_before.filter(deleted_at=None, rotated_at__gt=since).values_list(
-                    "pk", flat=True
-                )
-            ),
-            sent=Mail.objects.filter(state=State.SENT, sent_at__gt=since).count(),
-        )
-    except DatabaseError:
-        return None
-    finally:
-        connection.close()
+    kinds = events.values_list("kind").order_by("kind").annotate(Count("pk"))
+    tokens = APIToken.objects.order_by("pk").values_list("pk", flat=True)
+    before = tokens.filter(created_at__lte=since)
+    asked: dict[str, Callable[[], Any]] = {
+        "events": events.count,
+        "by_kind": lambda: dict(kinds),
+        "issued": tokens.filter(created_at__gt=since).count,
+        "deleted": lambda: list(before.filter(deleted_at__gt=since)),
+        "rotated": lambda: list(before.filter(deleted_at=None, rotated_at__gt=since)),
+        "sent": Mail.objects.filter(state=State.SENT, sent_at__gt=since).count,
+    }
+    found = dict[str, Any]()
+    for name, ask in asked.items():
+        with suppress(DatabaseError):
+            found[name] = ask()
+    connection.close()
+    return Losses(**found, is_all_read=len(found) == len(asked)) if found else None
 
 
 @sensitive_variables()
@@ -149,10 +152,23 @@ def restore(
         with engine().put_back(plain) as remarks:
             call_command("migrate", interactive=False, verbosity=0)
             held = aftermath.settle(at=at, made_at=manifest.made_at)
-            if is_other:
-                remarks += [f"Written: {path}." for path in keys.put_back(secret_keys[0], ring)]
     connection.close()
+    if is_other:
+        remarks += _write_secrets(secret_keys[0], ring)
     return Restored(held, remarks)
+
+
+@sensitive_variables()
+def _write_secrets(secret_key: str, ring: dict[int, bytes]) -> list[str]:
+    """Raises `BackupError`."""
+    try:
+        return [f"Written: {path}." for path in keys.put_back(secret_key, ring)]
+    except OSError as error:
+        raise BackupError(
+            "The backup is in the place of the database, but its secrets could not be written "
+            f"({reason_of(error)}). Until they are, the portal serves nobody. Mend that, and "
+            "restore again."
+        ) from error
 
 
 def _ring(text: str) -> dict[int, bytes]:

@@ -85,20 +85,40 @@ def put_back(source: Path) -> Iterator[list[str]]:
     draft = path.with_name(f".{path.name}.restoring")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _remove(draft)  # of a command that was killed
-        shutil.copyfile(source, draft)
-        draft.chmod(0o600)
-        with _connected_to(draft):
-            yield remarks
-        _write_down(draft)
-        if kept := _keep_former(path):
-            remarks.append(f"The former database is kept in {kept}.")
-        draft.replace(path)
+        connection.close()
+        with _alone(path):
+            _remove(draft)  # of a command that was killed
+            shutil.copyfile(source, draft)
+            draft.chmod(0o600)
+            with _connected_to(draft):
+                yield remarks
+            _write_down(draft)
+            if kept := _keep_former(path):
+                remarks.append(f"The former database is kept in {kept}.")
+            draft.replace(path)
     except (*BROKEN_OFF, sqlite3.Error) as error:
         raise BackupError(f"Nothing was restored: {reason_of(error)}.") from error
     finally:
         with suppress(OSError):
             _remove(draft)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Nobody else opens the database that is there, if there is one, nor writes to its log. Raises
+    `BackupError` if somebody has it open."""
+    if not path.exists():
+        yield
+        return
+    with closing(sqlite3.connect(path, timeout=0.5, isolation_level=None)) as alone:
+        try:
+            alone.execute("PRAGMA journal_mode=DELETE")
+            alone.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
+            raise BackupError(f"another process uses the database ({error})") from None
+        except sqlite3.DatabaseError:
+            pass  # what is there is no database
+        yield
 
 
 @contextmanager
@@ -115,7 +135,9 @@ def _connected_to(path: Path) -> Iterator[None]:
 def _write_down(path: Path) -> None:
     """Have all of it in the one file, and the file on the disk."""
     with closing(sqlite3.connect(path, isolation_level=None)) as copy:
-        copy.execute("PRAGMA journal_mode=DELETE")
+        (mode,) = copy.execute("PRAGMA journal_mode=DELETE").fetchone()
+    if mode != "delete":
+        raise BackupError(f"the copy is in use ({mode})")
     with path.open("rb+") as file:
         os.fsync(file.fileno())
 

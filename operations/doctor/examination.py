@@ -65,7 +65,7 @@ def topics() -> list[Topic]:
         Topic("Redis", ("operations.W005", "operations.W006", "apitokens.W006"), redis),
         Topic(
             "Email",
-            ("operations.W007", "notifications.W001", "notifications.W003"),
+            ("operations.W007", "notifications.E001", "notifications.W001", "notifications.W003"),
             mail,
         ),
         Topic(

@@ -137,6 +137,11 @@ def _background(found: Health) -> Iterable[Metric]:
             int(found.takes_changes),
         ),
         (
+            "permatoken_restoring_unsettled",
+            "1 while a backup is put back whose emails are not on hold yet: none leaves.",
+            int(found.is_unsettled),
+        ),
+        (
             "permatoken_configuration_faults",
             "Peppers and keys of this process that are not those of the database.",
             len(found.faults),

@@ -46,7 +46,8 @@ def readyz(_request: HttpRequest) -> HttpResponse:
 @never_cache
 def healthz(_request: HttpRequest) -> HttpResponse:
     """Answer 200 while the database answers and people are told in time; else 503, with the status
-    "unavailable", "misconfigured" (`faults` says why), "read only" (nothing can be changed), "late"
+    "unavailable", "misconfigured" (`faults` says why), "read only" (nothing can be changed),
+    "unsettled" (a backup was put back, and restoring was broken off: no mail leaves), "late"
     (no worker does what is `overdue`), "held up" (no mail leaves), "no redis" (nothing is queued),
     "usage waits" (this process cannot store that tokens were used), or "disk refuses" (`data_dir`
     says why: counts of this machine stand still, and nobody is alerted by them)."""

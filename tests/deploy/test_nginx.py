@@ -2,6 +2,8 @@
 
 import contextlib
 import http.client
+import os
+import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -12,6 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.deploy.shipped_nginx import proxy
+from tests.documentation.blocks import block_at
 
 pytestmark = pytest.mark.nginx
 UPSTREAMS = ("webs-of-units.conf", "webs-of-compose.conf")
@@ -109,3 +112,27 @@ def test_clients_hear_when_to_come_again_while_the_database_is_away(upstream: st
 
     assert answers == [(503, "5")] * 4
     assert it.asked() == ["GET"] * 4
+
+
+def test_hook_of_the_page_brings_a_certificate_to_nginx(tmp_path: Path) -> None:
+    """As certbot runs it at a renewal, and the reader for the first one."""
+    made = tmp_path / "letsencrypt" / "live" / "tokens.example.com"
+    for folder in (made, tmp_path / "letsencrypt/renewal-hooks/deploy", tmp_path / "tls"):
+        folder.mkdir(parents=True)
+    (made / "fullchain.pem").write_text("chain")
+    (made / "privkey.pem").write_text("key")
+    for program in ("nginx", "systemctl"):
+        (tmp_path / program).write_text(f'#!/bin/sh\necho {program} "$@" >> {tmp_path}/log\n')
+        (tmp_path / program).chmod(0o755)
+    block = block_at("docs/operations/install.md: cat > /etc/letsencrypt/renewal-hooks/deploy")
+    places = {"/etc/letsencrypt": str(tmp_path / "letsencrypt"), "/etc/permatoken": str(tmp_path)}
+
+    subprocess.run(
+        ["bash", "-euc", block.filled(places, {})],
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        check=True,
+    )
+
+    assert (tmp_path / "tls" / "certificate.pem").read_text() == "chain"
+    assert (tmp_path / "tls" / "key.pem").read_text() == "key"
+    assert (tmp_path / "log").read_text() == "nginx -t\nsystemctl reload nginx\n"

@@ -159,6 +159,9 @@ PLACES: dict[str, Here | By | NotHere] = {
     "docs/operations/install.md: permatoken-run manage create_account": INSTALLATION,
     "docs/operations/install.md: openssl req": INSTALLATION,
     "docs/operations/install.md: cp deploy/nginx": INSTALLATION,
+    "docs/operations/install.md: cat > /etc/letsencrypt/renewal-hooks/deploy": By(
+        "tests/deploy/test_nginx.py"
+    ),
     "docs/operations/install.md: curl --fail": INSTALLATION,
     "docs/operations/install.md: install -d -o": INSTALLATION,
     "docs/operations/install.md: git clone": NotHere(

@@ -6,6 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils.timesince import timesince
 
+from notifications.email.unsettled import BROKEN_OFF
 from notifications.health.report import health
 from notifications.jobs import database_now
 
@@ -48,6 +49,7 @@ class Command(BaseCommand):
         late = LATE.format(jobs=", ".join(found.overdue))
         for is_so, words in (
             (not found.takes_changes, READ_ONLY),
+            (found.is_unsettled, BROKEN_OFF),
             (found.is_silent, late),
             (found.is_held_up, HELD_UP),
         ):

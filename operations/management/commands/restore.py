@@ -1,6 +1,7 @@
 """`manage.py restore`: put a backup in the place of the database."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,13 @@ class Command(BaseCommand):
             f"What was changed since is lost: {lost.events} events of the audit log, "
             f"{lost.issued} new API tokens. {lost.sent} emails were sent since."
         )
+        if not lost.is_all_read:
+            self.stdout.write(
+                self.style.WARNING(
+                    "The present database is of another release, and more may be lost: not all of "
+                    "it can be read."
+                )
+            )
         if lost.by_kind:
             kinds = ", ".join(f"{number} × {kind}" for kind, number in lost.by_kind.items())
             self.stdout.write(
@@ -107,7 +115,7 @@ class Command(BaseCommand):
             "Rotate them once more, or delete them",
         )
 
-    def _warn(self, tokens: list[int], words: str, what_to_do: str) -> None:
+    def _warn(self, tokens: Sequence[int], words: str, what_to_do: str) -> None:
         if tokens:
             named = ", ".join(map(str, tokens[:MOST_NAMED]))
             more = " and others" if len(tokens) > MOST_NAMED else ""
