@@ -142,7 +142,9 @@ def change_role(request: MemberRequest, user_id: int) -> HttpResponse:
 def remove(request: MemberRequest, user_id: int) -> HttpResponse:
     """Remove a user, after a confirmation."""
     if request.method == "POST":
-        members.wait_for_end(account_id=request.member.account_id, user_id=_clamped(user_id))
+        members.wait_for_end(
+            account_id=request.member.account_id, user_id=_clamped(user_id), by=request.actor
+        )
     member, at = _member(request, user_id), timezone.now()
     form, refusal = RemovalForm(request.POST, leaving=member, at=at), ""
     if request.method == "POST":

@@ -263,7 +263,7 @@ def client_user(request: Request, client_id: int, user_id: int) -> Response:
     if caller(request).account_id != client_id:
         raise NotFound("Account not found.")
     if request.method == "DELETE":
-        members.wait_for_end(account_id=client_id, user_id=user_id)
+        members.wait_for_end(account_id=client_id, user_id=user_id, by=actor)
     found = _find(user_id, actor)
     if request.method in ("GET", "HEAD"):
         return Response(UserRoleSerializer({"user_role": found.role}).data)

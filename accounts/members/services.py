@@ -18,6 +18,7 @@ from accounts.jwt import token_families
 from accounts.models import Account, Invitation, Membership, User
 from accounts.roles import Role
 from accounts.signals import member_leaving, member_role_changing
+from accounts.validators import is_id
 
 
 @transaction.atomic
@@ -137,10 +138,13 @@ def leave_account(
     return _end(membership, "left", delete_tokens=delete_tokens, shown=shown, by=by, at=at)
 
 
-def wait_for_end(*, account_id: int, user_id: int) -> None:
-    """For who was to remove somebody, and finds no such member: if they were removed before, wait
-    until all processes know, as with a removal."""
-    if Membership.everyone.filter(account=account_id, user=user_id).exists():
+def wait_for_end(*, account_id: int, user_id: int, by: Actor) -> None:
+    """For who may find nobody to remove: if they were removed before, wait until all processes
+    know, as with a removal."""
+    if not (may_manage(by, account_id) and is_id(user_id)):
+        return
+    of_them = Membership.everyone.filter(account=account_id, user=user_id)
+    if of_them.filter(removed_at__isnull=False).exists():
         recheck.invalidate_token_cache_on_commit(
             user_id=user_id, account_id=account_id, is_weaker=True
         )

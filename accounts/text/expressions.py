@@ -8,7 +8,7 @@ compare what `accounts.text.folding` says: SQLite calls it, and PostgreSQL is to
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -27,6 +27,7 @@ from accounts.text.folding import (
     accented_letters,
     own_letters,
     patterns_of,
+    sort_key,
 )
 
 FOLD, SORT_KEY = "text_fold", "text_sort_key"
@@ -172,6 +173,12 @@ class Folded(Func):
         text, values = compiler.compile(self.source_expressions[0])
         sql, times = _folded(text, connection)
         return sql, (*values,) * times
+
+
+def in_alphabet(texts: Iterable[str]) -> list[str]:
+    """The texts in the order in which `in_order` has rows."""
+    language = _language()
+    return sorted(texts, key=lambda text: (sort_key(text, language), text))
 
 
 def in_order(*names: str | Combinable) -> list[OrderBy]:

@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import ssl
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -49,7 +50,7 @@ class Proxy:
         ports = {"nobody": free_port(), "nobody_either": free_port()}
         (folder / "nginx.conf").write_text(NGINX.format(folder=folder, portal=text, **ports))
 
-    def ask(self, path: str, *, over_tls: bool = True) -> int:
+    def ask(self, path: str, *, over_tls: bool = True, **headers: str) -> int:
         port, context = self.tls if over_tls else self.plain, ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         connection = (
@@ -58,8 +59,15 @@ class Proxy:
             else http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         )
         with contextlib.closing(connection):
-            connection.request("GET", path, headers={"Host": "tokens.example.com"})
+            connection.request("GET", path, headers={"Host": "tokens.example.com", **headers})
             return connection.getresponse().status
+
+    def wait_for(self, line: str) -> None:
+        """nginx writes its line after its answer."""
+        deadline = time.monotonic() + 20
+        while line not in self.logs():
+            assert time.monotonic() < deadline, self.logs()
+            time.sleep(0.05)
 
     def logs(self) -> str:
         return "".join(file.read_text() for file in sorted(self.folder.glob("*.log")))
@@ -90,11 +98,14 @@ def test_no_log_of_nginx_has_a_link_while_the_webs_are_away(proxy: Proxy) -> Non
     for path in secret_paths():
         assert proxy.ask(path) == 502
         assert proxy.ask(path, over_tls=False) == 301
+        assert proxy.ask("/icon", Referer=f"https://tokens.example.com{path}") == 502
+        assert proxy.ask("/icon", over_tls=False, Referer=f"http://example.com{path}") == 301
         assert proxy.ask(f"/sign-in/?next={path}") == 502
         assert proxy.ask(f"/sign-in/?next={quote(quote(path, safe=''), safe='')}") == 502
 
     assert proxy.ask("/is-logged/?next=/accounts/1/") == 502
-    assert '"GET /is-logged/?next=/accounts/1/ HTTP/1.1" 502' in proxy.logs()
+    proxy.wait_for('"GET /is-logged/?next=/accounts/1/ HTTP/1.1" 502')
+    assert '"GET /icon HTTP/1.1" 502' in proxy.logs()
     assert SECRET not in proxy.logs()
 
 

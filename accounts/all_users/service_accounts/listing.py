@@ -8,7 +8,7 @@ from accounts.authorization.actor import Actor
 from accounts.models import ServiceAccount
 from accounts.service_accounts import contacts
 from accounts.service_accounts.issuing import visible_to
-from accounts.text.expressions import in_order
+from accounts.text.expressions import in_alphabet, in_order
 
 
 class Row(NamedTuple):
@@ -36,7 +36,7 @@ def _row(service_account: ServiceAccount, tokens: int) -> Row:
     return Row(
         service_account=service_account,
         contact=contact.user.get_full_name() if contact else service_account.contact_email,
-        issuers=sorted(each.user.get_full_name() for each in service_account.issuers.all()),
+        issuers=in_alphabet(each.user.get_full_name() for each in service_account.issuers.all()),
         tokens=tokens,
         shown=contacts.snapshot(service_account),
     )

@@ -192,7 +192,7 @@ def service_accounts(request: Request, client_id: int) -> HttpResponse:
 def service_account(request: Request, client_id: int, service_account_id: int) -> Response:
     actor = _actor_in(client_id, request)
     if request.method == "DELETE":
-        members.wait_for_end(account_id=client_id, user_id=service_account_id)
+        members.wait_for_end(account_id=client_id, user_id=service_account_id, by=actor)
     found = _find(service_account_id, actor)
     if request.method == "DELETE":
         removal.remove(found.membership, removal.asked_of(request), actor)

@@ -14,7 +14,7 @@ from django.http import QueryDict
 from accounts.authorization import token_hooks
 from accounts.models import AuditEvent, Invitation, Membership, ServiceAccount
 from accounts.roles import Role
-from accounts.text.expressions import in_order
+from accounts.text.expressions import in_alphabet, in_order
 from apitokens.filters import RANK_OF_ROLE
 from apitokens.models import APIToken
 from apitokens.scopes.rules import summary
@@ -94,7 +94,7 @@ def _holders(members: list[Membership], account_id: int, at: datetime) -> list[H
             since=invited.get(each.user_id) or Why("since", "", each.created_at),
             role_given=given.get(each.pk),
             service_account=each.service_account if each.is_service_account else None,
-            issues_for=sorted(service.name for service in each.may_issue_for.all()),
+            issues_for=in_alphabet(service.name for service in each.may_issue_for.all()),
             tokens=tokens[each.pk],
             number=numbers.get(each.pk, 0),
         )

@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accounts.models import Account
-from accounts.text.expressions import SortKey
+from accounts.text.expressions import SortKey, in_alphabet
 from accounts.text.fields import WrittenField
 from accounts.text.folding import FORMER, accented_letters, fold, patterns_of, sort_key
+from tests.portal import ROOT
 
 TEXTS = st.text(
     st.characters(exclude_categories=["Cs", "Cn", "Co"], exclude_characters="\0"), max_size=12
@@ -162,3 +163,30 @@ def test_text_matches_the_patterns_of_its_parts(text: str) -> None:
     for start in range(len(text)):
         words = text[start : start + 3]
         assert all(re.search(each, text) for each in patterns_of(words)), words
+
+
+@pytest.mark.parametrize(
+    ("language", "order"),
+    [
+        ("en", ["Äpfel", "beta", "Zulu"]),
+        ("az", ["Äpfel", "beta", "Zulu"]),
+        ("zh-hans", ["Äpfel", "beta", "Zulu"]),
+    ],
+)
+def test_texts_that_no_query_sorts_are_in_the_order_of_readers(
+    language: str, order: list[str]
+) -> None:
+    with translation.override(language):
+        assert in_alphabet(["Zulu", "beta", "Äpfel"]) == order
+
+
+def test_no_names_are_sorted_by_their_bytes() -> None:
+    """Python's own order is nobody's: "Zulu" before "beta"."""
+    found = [
+        f"{file.relative_to(ROOT)}: {line.strip()}"
+        for app in ("accounts", "apitokens", "notifications", "sso")
+        for file in (ROOT / app).rglob("*.py")
+        for line in file.read_text().splitlines()
+        if re.search(r"sorted\([\w.]+\.(name|get_full_name\(\)|email|label) for ", line)
+    ]
+    assert found == []

@@ -18,7 +18,7 @@ from accounts.roles import Role
 from apitokens.filters import PageFilter
 from apitokens.models import APIToken
 from apitokens.tokens import services as token_services
-from tests.conftest import Api, SignIn
+from tests.conftest import Api, SignIn, is_on_postgresql
 from tests.factories import ACCOUNT_ID, MembershipFactory, issue
 
 pytestmark = [pytest.mark.both, pytest.mark.long, pytest.mark.django_db]
@@ -35,7 +35,21 @@ it is a tenth of that at the most."""
 @pytest.fixture(scope="module")
 def old_hand(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Membership]:
     """An Administrator of an account with twelve active tokens and 100,000 deleted ones."""
-    with django_db_blocker.unblock(), transaction.atomic():
+    with django_db_blocker.unblock():
+        _sweep()
+        yield from _dig()
+
+
+def _sweep() -> None:
+    """Make indices as small as they are: what earlier tests have undone counts for the planner."""
+    if is_on_postgresql():
+        with connection.cursor() as cursor:
+            cursor.execute(f"REINDEX TABLE {APIToken._meta.db_table}")
+            cursor.execute(f"VACUUM ANALYZE {APIToken._meta.db_table}")
+
+
+def _dig() -> Iterator[Membership]:
+    with transaction.atomic():
         member = MembershipFactory.create(account__pk=ACCOUNT_ID, role=Role.ADMINISTRATORS)
         _bury(member, MembershipFactory.create_batch(20, account=member.account))
         for number in range(12):

@@ -471,6 +471,7 @@ def test_refusal_that_says_that_it_has_ended_is_waited_for(
 
 @pytest.mark.parametrize("what", ["user", "service account"])
 def test_api_that_finds_nobody_to_remove_waits_as_for_the_removal(
+    user: Membership,
     engineer: Membership,
     administrator: Membership,
     issue: Issue,
@@ -493,6 +494,9 @@ def test_api_that_finds_nobody_to_remove_waits_as_for_the_removal(
     path = f"/iam/clients/{engineer.account_id}/{place}/{member.user_id}"
     assert api(key).delete(path).status_code == 404
     assert [token.pk % 4096 in places for places in waits] == [True]
+    waits.clear()
+    assert api(issue(user, at=at).key).delete(path).status_code in (403, 404)
+    assert not waits  # who may remove nobody has nobody wait
 
 
 def test_page_that_finds_its_tokens_deleted_waits_as_for_the_deletion(
