@@ -150,7 +150,7 @@ def _server_has_room() -> bool:
         state = getattr(error.__cause__, "sqlstate", None)
         if state not in (_DISK_FULL, _LIMIT_OF_ROLE):
             raise
-        return state == _LIMIT_OF_ROLE
+        return bool(state == _LIMIT_OF_ROLE)
     return True
 
 

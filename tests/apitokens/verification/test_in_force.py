@@ -438,6 +438,7 @@ def test_command_that_hands_over_in_parts_waits_once(
     assert waits == [{token.pk % 4096 for token in tokens}]
 
 
+FORM_KEY = uuid4()
 REFUSED: dict[str, Callable[[APIToken], object]] = {
     "a form that has rotated it": lambda token: rotation.rotate(
         token=token, form_key=FORM_KEY, by=OPERATOR, at=timezone.now()
@@ -454,7 +455,6 @@ REFUSED: dict[str, Callable[[APIToken], object]] = {
         editing.edit(token=token, changes={"name": "New"}, by=OPERATOR, at=timezone.now()),
     ),
 }
-FORM_KEY = uuid4()
 
 
 @pytest.mark.parametrize("refused", REFUSED)

@@ -432,7 +432,7 @@ def test_machine_with_a_long_name_sends_too(
     server: MailServer, mail: MakeMail, user: Membership, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a pod of Kubernetes has. PostgreSQL takes no text that is longer than its column."""
-    monkeypatch.setattr(claims.socket, "gethostname", lambda: "p" * 63)
+    monkeypatch.setattr("socket.gethostname", lambda: "p" * 63)
     mail(user)
     one, other = Batch(timezone.now), Batch(timezone.now)
     assert one.owner != other.owner
