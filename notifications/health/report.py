@@ -144,7 +144,7 @@ def _server_has_room() -> bool:
     which it may not keep in memory and so writes to its disk for a moment."""
     try:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SET LOCAL work_mem = '64kB'")
+            cursor.execute("SELECT set_config('work_mem', '64kB', true)")  # for this transaction
             cursor.execute("SELECT count(*) FROM generate_series(1, 16000)")
     except OperationalError as error:
         state = getattr(error.__cause__, "sqlstate", None)

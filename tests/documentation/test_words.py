@@ -16,6 +16,7 @@ from tests.documentation.blocks import PLACES, ROOT, NotHere, blocks, place_of
 
 SHELLS = ("sh", "bash", "console", "shell-session")
 OF_OTHERS = {
+    "RENEWED_LINEAGE",  # of certbot, for its hooks
     "PERMATOKEN_USER",
     "PORTAL",
     "PGAPPNAME",
