@@ -113,7 +113,7 @@ class AccountAdmin(ListAdmin):
         if "token_limit" in form.changed_data:
             limit = data["token_limit"]
             account_services.change_token_limit(account=obj, limit=limit, by=by, at=at)
-        if data["closed"]:  # also once more: whoever did it first may not have been heard
+        if data["closed"]:  # also if it is closed: others may not know yet
             account_services.close_account(account=obj, by=by, at=at)
         elif "closed" in form.changed_data:
             account_services.reopen_account(account=obj, by=by, at=at)

@@ -64,9 +64,17 @@ def invalidate_token_cache_on_commit(
 ) -> None:
     """Send `standing_changed` on commit, so that cached tokens are read again: those that this user
     issued, in this account (None: of any user, in any account). If they are weaker now, no process
-    accepts after the answer what they were; so this is called also by who finds them so already."""
+    accepts after the answer what they were. Services also call it where nothing is left to change.
+    """
     facts = {"user_id": user_id, "account_id": account_id, "is_weaker": is_weaker}
     transaction.on_commit(lambda: standing_changed.send(Membership, **facts) and None)
+
+
+def invalidate_tokens_of_on_commit(member: Membership, *, is_weaker: bool) -> None:
+    """The same for the tokens of one member."""
+    invalidate_token_cache_on_commit(
+        user_id=member.user_id, account_id=member.account_id, is_weaker=is_weaker
+    )
 
 
 def _refuse_ended_person(by: Actor) -> None:

@@ -60,9 +60,7 @@ def change_role(*, membership: Membership, role: Role, by: Actor, at: datetime) 
     if not may_manage(by, membership.account_id):
         raise PermissionDenied(_("Only Administrators can change roles."))
     before = _reread(membership)
-    recheck.invalidate_token_cache_on_commit(
-        user_id=membership.user_id, account_id=membership.account_id, is_weaker=True
-    )
+    recheck.invalidate_tokens_of_on_commit(membership, is_weaker=True)
     if before is role:
         return False
     _refuse_last_administrator(membership)
@@ -207,13 +205,9 @@ def _end(
     by: Actor,
     at: datetime,
 ) -> bool:
-    recheck.invalidate_token_cache_on_commit(
-        user_id=membership.user_id, account_id=membership.account_id, is_weaker=True
-    )
+    recheck.invalidate_tokens_of_on_commit(membership, is_weaker=True)
     if hand_over_to is not None:  # who asks about their tokens hears whose they are now
-        recheck.invalidate_token_cache_on_commit(
-            user_id=hand_over_to.user_id, account_id=hand_over_to.account_id, is_weaker=True
-        )
+        recheck.invalidate_tokens_of_on_commit(hand_over_to, is_weaker=True)
     if not Membership.everyone.filter(pk=membership.pk, removed_at=None).exists():
         return False
     _reread(membership)

@@ -32,9 +32,7 @@ def suspend_tokens(*, membership: Membership, by: Actor, at: datetime) -> bool:
     as_it_was_read = Membership.objects.filter(
         pk=membership.pk, sso_at=membership.sso_at, removed_at=None, tokens_suspended_at=None
     )
-    recheck.invalidate_token_cache_on_commit(
-        user_id=membership.user_id, account_id=membership.account_id, is_weaker=True
-    )
+    recheck.invalidate_tokens_of_on_commit(membership, is_weaker=True)
     if not as_it_was_read.update(tokens_suspended_at=at):
         return False
     membership.tokens_suspended_at = at
@@ -49,9 +47,7 @@ def resume_tokens(*, membership: Membership, by: Actor, at: datetime) -> bool:
     if not suspended.update(tokens_suspended_at=None):
         return False
     membership.tokens_suspended_at = None
-    recheck.invalidate_token_cache_on_commit(
-        user_id=membership.user_id, account_id=membership.account_id, is_weaker=False
-    )
+    recheck.invalidate_tokens_of_on_commit(membership, is_weaker=False)
     _record("member.tokens_resumed", membership, by=by, at=at)
     return True
 

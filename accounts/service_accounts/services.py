@@ -128,9 +128,7 @@ def switch(*, service_account: ServiceAccount, is_on: bool, by: Actor, at: datet
     by = _managing(service_account.membership.account_id, by, at)
     present = _present(service_account)
     user = present.membership.user
-    recheck.invalidate_token_cache_on_commit(
-        user_id=user.pk, account_id=present.membership.account_id, is_weaker=not is_on
-    )
+    recheck.invalidate_tokens_of_on_commit(present.membership, is_weaker=not is_on)
     if not User.everyone.filter(pk=user.pk, is_active=not is_on).update(is_active=is_on):
         return False
     kind = "service_account.switched_on" if is_on else "service_account.switched_off"

@@ -137,6 +137,12 @@ def vouch_for(
     return user
 
 
+def is_proven_address(email: str) -> bool:
+    """True if there is a user with this address, of whom something is proven."""
+    user = User.objects.filter(email=email).first()
+    return user is not None and is_proven(user)
+
+
 def is_proven(user: User) -> bool:
     """False for a user of whom nothing is proven: a sign-up that nobody has confirmed, or one who
     exists only because of invitations."""

@@ -1,9 +1,8 @@
 """Waits until no process of any host accepts any more what has been ended.
 
-Services register what they end, also what they find ended: whoever did that may not have been heard
-yet, or have died after the commit. After the commit the marks of this host are changed. The waiting
-comes last, for all together: at the end of a request, a task or a command (`together`), or else at
-the commit.
+Services register what they end, and what they find ended already: not all processes may know of
+that yet. After the commit the marks of this host are changed. The waiting comes last, for all
+together: at the end of a request, a task or a command (`together`), or else at the commit.
 """
 
 import threading

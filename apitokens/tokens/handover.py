@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor
 from accounts.authorization.recheck import (
-    invalidate_token_cache_on_commit,
+    invalidate_tokens_of_on_commit,
     lock_account,
     reauthorize,
 )
@@ -124,9 +124,7 @@ def _hand_over(
     if not (by.is_operator or by.is_administrator_of(account_id)):
         raise PermissionDenied(_("Only Administrators can hand over API tokens."))
     receiver = _receiver(to, account_id)
-    invalidate_token_cache_on_commit(
-        user_id=receiver.user_id, account_id=account_id, is_weaker=True
-    )
+    invalidate_tokens_of_on_commit(receiver, is_weaker=True)
     wanted = tokens.active(at).exclude(issuer=receiver)
     lock_tokens(wanted)
     handed = list(wanted.select_related("issuer__user").order_by("pk"))

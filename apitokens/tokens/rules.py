@@ -99,8 +99,8 @@ def refuse_other_issuers(tokens: Iterable[APIToken], shown: Issuers | None) -> N
 
 
 ENDED_BEFORE = {"deleted", "already_rotated", "rotated_meanwhile"}
-"""Refusals that say that somebody has ended the token, or its secret: it is waited for until all
-processes know, as for an end of one's own."""
+"""Refusals that tell of a token or secret that has ended: they wait until all processes know, as
+the end itself does."""
 
 
 def refuse_deleted(token: APIToken) -> None:

@@ -21,7 +21,7 @@ from django.views.decorators.debug import sensitive_variables
 from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor
 from accounts.authorization.recheck import (
-    invalidate_token_cache_on_commit,
+    invalidate_tokens_of_on_commit,
     lock_account,
     present,
     reauthorize,
@@ -35,7 +35,7 @@ from accounts.service_accounts.issuing import may_issue_for, refuse_suspended
 from apitokens import keys
 from apitokens.addresses.rules import WIDER, in_words
 from apitokens.addresses.rules import read as read_addresses
-from apitokens.cache.in_force import end_token_on_commit, end_tokens_on_commit
+from apitokens.cache.in_force import end_token_on_commit
 from apitokens.expiry.schedule import first_notice_due
 from apitokens.models import APIToken, APITokenQuerySet, OldSecret, VerifierKey
 from apitokens.peppers import current_pepper
@@ -204,8 +204,10 @@ def delete_selected(
             lock_account(account.pk)
             by = reauthorize(by, at)
             found = APIToken.objects.filter(account=account, pk__in=token_ids)
-            end_tokens_on_commit(found)
-            wanted = list(found.undeleted().select_related("issuer__user"))
+            known = list(found.select_related("issuer__user"))
+            for token in known:
+                end_token_on_commit(token.pk)
+            wanted = [token for token in known if not token.is_deleted]
             refuse_other_issuers(wanted, issuers)
             return _delete_together(wanted, are_all=False, by=by, at=at)
     except MayNotDelete as refusal:
@@ -246,9 +248,7 @@ def delete_all_of(
     by = reauthorize(by, at)
     if not (by.is_operator or by.is_administrator_of(issuer.account_id) or by.is_member(issuer)):
         raise PermissionDenied(_("You don't have permission to delete these API tokens."))
-    invalidate_token_cache_on_commit(
-        user_id=issuer.user_id, account_id=issuer.account_id, is_weaker=True
-    )
+    invalidate_tokens_of_on_commit(issuer, is_weaker=True)
     active = APIToken.objects.active(at).filter(issuer=issuer).select_related("issuer__user")
     if only is not None:
         active = active.filter(pk__in=only)

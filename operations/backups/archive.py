@@ -29,7 +29,7 @@ class BackupError(Exception):
     """The backup cannot be made or used; the message says why and what to do."""
 
 
-BROKEN_OFF = (BackupError, CommandError, DatabaseError, OSError, KeyboardInterrupt)
+INTERRUPTIONS = (BackupError, CommandError, DatabaseError, OSError, KeyboardInterrupt)
 """What a command that is in the middle of its work may end by."""
 
 

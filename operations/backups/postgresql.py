@@ -14,7 +14,7 @@ from psycopg import conninfo
 from psycopg.pq import Conninfo
 
 from notifications.email.unsettled import ADD_MARK
-from operations.backups.archive import BROKEN_OFF, BackupError, reason_of
+from operations.backups.archive import INTERRUPTIONS, BackupError, reason_of
 
 NAME = "database.dump"
 _RELEASE = re.compile(r"\d[.\d]*")
@@ -109,7 +109,7 @@ def put_back(source: Path) -> Iterator[list[str]]:
     _restore(source)
     try:
         yield []
-    except BROKEN_OFF as error:
+    except INTERRUPTIONS as error:
         raise BackupError(
             "The backup is in the place of the database, and what has to follow was broken off "
             f"({reason_of(error)}). No email leaves until then. Mend that, and restore again."

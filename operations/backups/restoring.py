@@ -29,7 +29,6 @@ MOST_NAMED = 20
 class Losses(NamedTuple):
     """What the present database has that the backup has not."""
 
-    events: int = 0
     issued: int = 0
     deleted: Sequence[int] = ()
     """Tokens that were deleted since: they would be in force again."""
@@ -40,6 +39,10 @@ class Losses(NamedTuple):
     """Events by what was done: what was taken from people and tokens would be theirs again."""
     is_all_read: bool = True
     """False: this release cannot read some of the present database, which is of another one."""
+
+    @property
+    def events(self) -> int:
+        return sum(self.by_kind.values())
 
     @property
     def are_none(self) -> bool:
@@ -106,13 +109,11 @@ def require_restorable(manifest: Manifest) -> None:
 def losses(manifest: Manifest) -> Losses | None:
     """What is lost by restoring; None if the present database is empty or cannot be read."""
     since = datetime.fromisoformat(manifest.made_at)
-    events = AuditEvent.objects.filter(at__gt=since)
-    kinds = events.values_list("kind").order_by("kind").annotate(Count("pk"))
+    events = AuditEvent.objects.filter(at__gt=since).values_list("kind").order_by("kind")
     tokens = APIToken.objects.order_by("pk").values_list("pk", flat=True)
     before = tokens.filter(created_at__lte=since)
     asked: dict[str, Callable[[], Any]] = {
-        "events": events.count,
-        "by_kind": lambda: dict(kinds),
+        "by_kind": lambda: dict(events.annotate(Count("pk"))),
         "issued": tokens.filter(created_at__gt=since).count,
         "deleted": lambda: list(before.filter(deleted_at__gt=since)),
         "rotated": lambda: list(before.filter(deleted_at=None, rotated_at__gt=since)),

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from django.db import connection
 
-from operations.backups.archive import BROKEN_OFF, BackupError, name_of_former, reason_of
+from operations.backups.archive import INTERRUPTIONS, BackupError, name_of_former, reason_of
 
 NAME = "database.sqlite3"
 _BESIDE = ("-wal", "-shm")
@@ -96,7 +96,7 @@ def put_back(source: Path) -> Iterator[list[str]]:
             if kept := _keep_former(path):
                 remarks.append(f"The former database is kept in {kept}.")
             draft.replace(path)
-    except (*BROKEN_OFF, sqlite3.Error) as error:
+    except (*INTERRUPTIONS, sqlite3.Error) as error:
         raise BackupError(f"Nothing was restored: {reason_of(error)}.") from error
     finally:
         with suppress(OSError):
@@ -105,8 +105,8 @@ def put_back(source: Path) -> Iterator[list[str]]:
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Nobody else opens the database that is there, if there is one, nor writes to its log. Raises
-    `BackupError` if somebody has it open."""
+    """Keep others out of the database that is there, if there is one. Raises `BackupError` if
+    another process uses it."""
     if not path.exists():
         yield
         return
@@ -143,14 +143,18 @@ def _write_down(path: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    for each in ("", *_BESIDE):
+    path.unlink(missing_ok=True)
+    _remove_beside(path)
+
+
+def _remove_beside(path: Path) -> None:
+    for each in _BESIDE:
         Path(f"{path}{each}").unlink(missing_ok=True)
 
 
 def _keep_former(path: Path) -> Path | None:
     """Link the former database to another name. Its log was written into it (`who_uses_it`)."""
-    for each in _BESIDE:
-        Path(f"{path}{each}").unlink(missing_ok=True)
+    _remove_beside(path)
     if not path.exists():
         return None
     kept = name_of_former(path)

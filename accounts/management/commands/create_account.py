@@ -46,10 +46,9 @@ class Command(BaseCommand):
         name, email = storable(options["name"]), storable(options["administrator"]).strip().lower()
         if Account.objects.filter(name=name.strip()).exists():
             raise CommandError(f"There is already an account called “{name}”.")
-        user = User.objects.filter(email=email).first()
-        if user is not None and not user.is_active:
+        if User.objects.filter(email=email, is_active=False).exists():
             raise CommandError(f"{email} is deactivated. Reactivate the user first.")
-        is_known = user is not None and registration.is_proven(user)
+        is_known = registration.is_proven_address(email)
         password = None if is_known else read_password(from_stdin=options["password_stdin"])
         try:
             account = _open(name, email, password, person=storable(options["person"]))

@@ -16,7 +16,6 @@ from accounts.management.terminal import (
     refuse_empty_database,
     storable,
 )
-from accounts.models import User
 from accounts.sign_in import registration
 from accounts.users import services as user_services
 
@@ -39,8 +38,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         refuse_empty_database()
         email = storable(options["email"]).strip().lower()
-        user = User.objects.filter(email=email).first()
-        is_known = user is not None and registration.is_proven(user)
+        is_known = registration.is_proven_address(email)
         password = None if is_known else read_password(from_stdin=options["password_stdin"])
         try:
             _make(email, password, name=storable(options["name"]))
